@@ -1,0 +1,56 @@
+# datasync-bridge: every step from a fresh machine to a running bridge.
+# What is needed beside Go is installed by the targets that need it; nothing here calls sudo.
+
+SHELL      := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BINARY     := bin/datasync-bridge
+# Static, so that it runs in an empty folder: no libc look-ups for users and
+# names, no loadable SQLite extensions, time zones inside.
+TAGS       := sqlite_omit_load_extension,osusergo,netgo,timetzdata
+LDFLAGS    := -s -w -linkmode external -extldflags "-static" -X main.version=$(VERSION)
+LINT       := .tools/golangci-lint-$(shell cksum < tools/go.sum | cut -d' ' -f1)
+FUZZTIME   ?= 20s
+BENCHTIME  ?= 5s
+
+export CGO_ENABLED := 1
+
+.PHONY: help demo test build bench lint fuzz tools
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+
+demo: build ## play an operations story against stand-ins on loopback; ends by itself
+	$(BINARY) demo --once
+
+build: tools ## leave the static binary at bin/datasync-bridge
+	@mkdir -p bin
+	go build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/datasync-bridge
+	@echo "built $(BINARY) $(VERSION)"
+
+test: tools build lint ## vet, lint, and every test with the race detector; fuzz seeds included
+	go vet ./...
+	BRIDGE_BINARY=$(CURDIR)/$(BINARY) go test -race -timeout 20m ./...
+
+lint: $(LINT) ## golangci-lint with the repository's configuration
+	$(LINT) run ./...
+
+bench: build ## speed as ratios inside one run
+	go test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -d' ' -f2); do \
+	    echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+# The linter has a go.mod of its own, so that its hundreds of dependencies never
+# touch the versions that the product is built with.
+$(LINT): tools/go.mod tools/go.sum
+	@echo "building the pinned golangci-lint into .tools (a few minutes, once)"
+	@mkdir -p .tools
+	go -C tools build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+tools: ## say what is missing; install it where this user may
+	@./tools/require gcc git
