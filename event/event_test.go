@@ -113,7 +113,7 @@ func TestSecretIsNeverSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, seen := range []string{
-		fmt.Sprint(holder), fmt.Sprintf("%+v %#v %s %q %v", holder, holder, holder.Token, holder.Token, &holder),
+		fmt.Sprint(holder), fmt.Sprintf("%+v %#v %s %q %v %x %d", holder, holder, holder.Token, holder.Token, &holder, holder.Token, holder),
 		string(asJSON), log.String(),
 	} {
 		if strings.Contains(seen, canary) {

@@ -1,6 +1,10 @@
 package event
 
-import "log/slog"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
 
 // Secret is text that must never be seen. Every way of printing it gives
 // "<redacted>"; Reveal gives the text to the one call that needs it.
@@ -13,8 +17,8 @@ func (s Secret) Reveal() string { return string(s) }
 
 func (s Secret) String() string { return redacted }
 
-// GoString keeps %#v from showing it.
-func (s Secret) GoString() string { return redacted }
+// Format keeps every verb from showing it, %d and %x too.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // MarshalText keeps JSON and YAML from showing it.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

@@ -62,20 +62,21 @@ const (
 	None   Effect = "none"
 )
 
-// UnmarshalText accepts the four effects.
+// UnmarshalText accepts the four effects; the empty text is "not set".
 func (e *Effect) UnmarshalText(text []byte) error {
 	switch v := Effect(text); v {
-	case Open, Settle, Note, None:
+	case "", Open, Settle, Note, None:
 		*e = v
 		return nil
 	}
 	return fmt.Errorf("%q is no effect; use open, settle, note or none", text)
 }
 
-// UnmarshalText accepts production and sandbox.
+// UnmarshalText accepts production and sandbox; the empty text is "not set",
+// so that what has none can be stored and read again.
 func (e *Environment) UnmarshalText(text []byte) error {
 	switch v := Environment(text); v {
-	case Production, Sandbox:
+	case Production, Sandbox, "":
 		*e = v
 		return nil
 	}
