@@ -1,0 +1,85 @@
+package incident
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"datasync-bridge/event"
+)
+
+// Errors of a command that a person gave; errors.Is tells them apart.
+var (
+	// ErrOver: the incident is resolved already.
+	ErrOver = errors.New("incident is resolved already")
+	// ErrTaken: somebody has acknowledged it already.
+	ErrTaken = errors.New("incident is acknowledged already")
+)
+
+// Acknowledge records that a person took the incident: reminders and
+// escalations stop until it alarms anew.
+func (m *Machine) Acknowledge(v View, id string, by Mark) (Plan, error) {
+	c, err := m.command(v, id, by)
+	if err != nil {
+		return Plan{}, err
+	}
+	if mark := c.inc.Acknowledged; mark != nil {
+		return Plan{}, fmt.Errorf("acknowledge %s: %w, by %s", id, ErrTaken, mark.By)
+	}
+	c.inc.Acknowledged, c.inc.RepeatAt = &by, time.Time{}
+	for i := range c.inc.Escalation {
+		c.inc.Escalation[i].Done = true
+	}
+	c.by("acknowledged", by)
+	for i := range c.inc.Told {
+		t := &c.inc.Told[i]
+		switch n := c.m.Notifiers[t.Notifier]; {
+		case t.Over || t.Alarms == 0 || !c.live(t.Notifier):
+		case n.Pager:
+			for alarm := 1; alarm <= t.Alarms; alarm++ {
+				c.queue(t, Acknowledged, alarm, by.Why)
+			}
+		case n.Edits:
+			c.queue(t, Acknowledged, t.Alarms, by.Why)
+			c.edit(t)
+		}
+	}
+	var p Plan
+	c.commit(&p)
+	return p, nil
+}
+
+// Resolve ends an incident because a person says so.
+func (m *Machine) Resolve(v View, id string, by Mark) (Plan, error) {
+	c, err := m.command(v, id, by)
+	if err != nil {
+		return Plan{}, err
+	}
+	text := "resolved by hand by " + by.By
+	if by.Why != "" {
+		text += ": " + by.Why
+	}
+	c.noteLine(text)
+	c.by("closed", by)
+	c.resolve(Manual)
+	var p Plan
+	c.commit(&p)
+	return p, nil
+}
+
+func (m *Machine) command(v View, id string, by Mark) (*change, error) {
+	inc := v.byID(id)
+	if inc == nil {
+		return nil, fmt.Errorf("incident %s: %w", id, event.ErrNotFound)
+	}
+	if inc.State != Open {
+		return nil, fmt.Errorf("incident %s: %w", id, ErrOver)
+	}
+	return m.change(*inc, by.At), nil
+}
+
+// by adds a person's deed to the timeline.
+func (c *change) by(kind string, m Mark) {
+	c.say(kind, m.Why)
+	c.timeline[len(c.timeline)-1].By = m.By
+}

@@ -1,0 +1,152 @@
+package incident
+
+import (
+	"time"
+
+	"datasync-bridge/event"
+)
+
+// Outcome says in one word what became of an event.
+type Outcome string
+
+// The outcomes.
+const (
+	Opened     Outcome = "opened"    // a new incident
+	Joined     Outcome = "joined"    // an open incident, new member or again
+	Raised     Outcome = "raised"    // an SLA event raised a member
+	Reopened   Outcome = "reopened"  // an incident that had been resolved
+	Settled    Outcome = "settled"   // at least one member
+	Unfitting  Outcome = "unfitting" // a recovery that fits nothing
+	Notified   Outcome = "noticed"   // a notice, no incident
+	Ignored    Outcome = "ignored"   // effect none
+	DroppedBy  Outcome = "dropped"   // by a rule with drop: true
+	Outdated   Outcome = "outdated"  // older than a recovery already seen
+	OldNews    Outcome = "old"       // older than stale_after
+	ParkedAway Outcome = "parked"    // could not be planned three times
+)
+
+// Decision is what routing decided about an event and why, as it is recorded.
+type Decision struct {
+	// Config is the configuration's hash.
+	Config  string
+	At      time.Time
+	Outcome Outcome
+	// Incident is the one concerned, "" for none.
+	Incident string
+	Effect   event.Effect
+	Type     string
+	Class    event.Class
+	Severity event.Severity
+	// SeverityFrom says which rule or default set it: `rule "x" (line 63)`.
+	SeverityFrom string
+	// Rules are those that matched, in file order.
+	Rules []MatchedRule
+	// Notifiers are those that may be told, in order of first mention, after
+	// replacements; each says by which rule ("defaults" for none).
+	Notifiers []Routed
+	// DroppedBy is the rule that dropped it, "" for none.
+	DroppedBy string
+	// GroupBy and Key tell the incident key and what it was made from.
+	GroupBy []string
+	Key     string
+	Group   Group
+	// Escalate and Remediate come from all matched rules.
+	Escalate  []EscalateStep
+	Remediate []string
+	// Errors are conditions that failed at run time; the event then also goes
+	// to the defaults.
+	Errors []string
+	// Reasons are further sentences for explain, in the order they came up.
+	Reasons []string
+}
+
+// MatchedRule names a rule that matched.
+type MatchedRule struct {
+	Name string
+	Line int
+	Stop bool
+	Copy bool
+}
+
+// Routed is a notifier and why.
+type Routed struct {
+	Notifier string
+	By       []string
+	// Instead is the pager that this one replaces, and Why.
+	Instead string
+	Why     string
+}
+
+// Group is how openings are gathered.
+type Group struct {
+	Wait        time.Duration
+	Interval    time.Duration
+	ResolveWait time.Duration
+	MaxMembers  int
+}
+
+// EscalateStep is a rule's escalation: after a time, unless acknowledged.
+type EscalateStep struct {
+	Rule   string
+	After  time.Duration
+	Notify []string
+}
+
+// RunState is where a run stands.
+type RunState string
+
+// A run that is unknown may have acted: it is checked, never sent again by itself.
+const (
+	RunQueued  RunState = "queued"
+	RunStarted RunState = "started" // the key is stored, a call may have left
+	RunDone    RunState = "done"    // accepted by Datasync
+	RunFailed  RunState = "failed"  // refused, nothing happened
+	RunUnknown RunState = "unknown"
+	RunRefused RunState = "refused" // by a guard rail, before any call
+	RunDry     RunState = "dry-run" // what would have been run
+)
+
+// Run is one execution of an automation, proposed for an event.
+type Run struct {
+	// ID begins with "rn_"; the store gives it.
+	ID          string
+	Remediation string
+	Workflow    string
+	Params      map[string]any
+	Incident    string
+	Event       string
+	Environment event.Environment
+	Transaction string
+	Partner     string
+	// Key is the idempotency key "automation:transaction:ordinal"; the store
+	// gives the ordinal when the run starts, before the call.
+	Key    string
+	State  RunState
+	Limits Limits
+	// Why is the reason of a refusal, or what was done.
+	Why       string
+	RequestID string
+	// RemoteID is Datasync's run id, where it told one.
+	RemoteID  string
+	CreatedAt time.Time
+	StartedAt time.Time
+	EndedAt   time.Time
+	Attempts  int
+	NextAt    time.Time
+	Lease     Lease
+}
+
+// Limits bound a remediation: starts per window, counted in the transaction
+// that stores a run's key. A zero Count is no limit.
+type Limits struct {
+	PerTransaction Rate
+	PerPartner     Rate
+	Overall        Rate
+	Cooldown       time.Duration
+}
+
+// Rate is a count in a window.
+type Rate struct {
+	Count int
+	Per   time.Duration
+}

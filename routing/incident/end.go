@@ -1,0 +1,109 @@
+package incident
+
+import (
+	"fmt"
+	"time"
+)
+
+// calm tells what members that were settled change: the end, when none is open.
+func (c *change) calm() {
+	inc := &c.inc
+	if inc.Flapping {
+		inc.Edits++
+	}
+	if inc.OpenMembers() > 0 {
+		c.editAll()
+		return
+	}
+	if !inc.WaitUntil.IsZero() {
+		c.say("untold", "opened and resolved before its opening was due: nothing is sent")
+		c.resolve(Recovered)
+		return
+	}
+	hold := inc.ResolveWait
+	if inc.Flapping {
+		// Telling an end that will be taken back is what flapping means.
+		hold = max(hold, c.m.ReopenWithin)
+	}
+	if hold <= 0 {
+		c.resolve(Recovered)
+		return
+	}
+	inc.ResolveAt = c.now.Add(hold)
+	c.say("waiting", "nothing is open any more; holds its resolve until "+clock(inc.ResolveAt))
+	c.editAll()
+}
+
+// resolve ends the incident, and whatever it opened anywhere.
+func (c *change) resolve(r Resolution) {
+	inc := &c.inc
+	inc.State, inc.Resolution, inc.ResolvedAt = Resolved, r, c.now
+	inc.WaitUntil, inc.RepeatAt, inc.CloseAt = time.Time{}, time.Time{}, time.Time{}
+	inc.ResolveAt, inc.CountAt = time.Time{}, time.Time{}
+	inc.Escalation, inc.Flapping, inc.Edits = nil, false, 0
+	for _, m := range inc.Listed {
+		c.remember(m)
+	}
+	inc.OpenBy, inc.Listed = [5]int{}, nil // a person or the clock ends what is still open
+	for i := range inc.Documents {
+		inc.Documents[i].Open = 0
+	}
+	c.say("resolved", string(r))
+	for i := range inc.Told {
+		if t := &inc.Told[i]; !t.Over {
+			t.Over = true
+			if t.Alarms > 0 {
+				c.end(t)
+			}
+		}
+	}
+}
+
+// end tells one notifier that it is over (routing rules 22 and 27). What was
+// never attempted is not worth sending any more: a pager then has nothing to
+// end, anybody else gets one message that says both.
+func (c *change) end(t *Telling) {
+	n, known := c.m.Notifiers[t.Notifier]
+	dropped := c.dropUntried(t.Notifier)
+	if n.Pager || !known {
+		ended := 0
+		for alarm := 1; alarm <= t.Alarms; alarm++ {
+			if !dropped[alarm] {
+				c.queue(t, Resolve, alarm, "")
+				ended++
+			}
+		}
+		if ended == 0 {
+			t.Alarms = 0
+		}
+		return
+	}
+	c.queue(t, Resolve, t.Alarms, "")
+	if c.threads(t) && !dropped[1] {
+		c.queue(t, Update, t.Alarms, "")
+	}
+	t.Alarms = 1
+}
+
+// dropUntried drops what waits for a notifier and was never attempted, and
+// returns which alarms it thus never heard of. An end that waits from before a
+// reopening stays, and so does what a run did, unless its thread never began:
+// the one message that is left then has it among its notes.
+func (c *change) dropUntried(notifier string) map[int]bool {
+	untried := map[int]bool{}
+	for _, q := range c.inc.Queue {
+		if q.Notifier == notifier && q.Kind.Alarms() {
+			untried[q.Alarm] = q.State == Waiting && !q.Attempted // the newest decides: the queue is in order
+		}
+	}
+	for _, q := range c.inc.Queue {
+		if q.Notifier != notifier || q.Kind == Resolve || q.State != Waiting || q.Attempted {
+			continue
+		}
+		if q.Kind != RunResult || untried[1] {
+			c.drops = append(c.drops, Drop{Delivery: q.ID, Why: "resolved before it was sent"})
+			c.say("dropped", fmt.Sprintf("%s to %s: resolved before it was sent", q.Kind, notifier))
+		}
+	}
+	return untried
+}

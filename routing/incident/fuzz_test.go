@@ -1,0 +1,239 @@
+package incident
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"datasync-bridge/event"
+)
+
+// story draws what happens next; world.check holds every plan against what is
+// always true.
+type story struct {
+	*world
+	r *rapid.T
+}
+
+func (s story) pick(label string, of ...string) string { return rapid.SampledFrom(of).Draw(s.r, label) }
+
+func (s story) some(label string, of ...string) []string {
+	return rapid.SliceOfNDistinct(rapid.SampledFrom(of), 1, len(of), rapid.ID[string]).Draw(s.r, label)
+}
+
+func (s story) minutes(label string, of ...int) time.Duration {
+	return time.Duration(rapid.SampledFrom(of).Draw(s.r, label)) * time.Minute
+}
+
+func (s story) chance(label string) bool { return rapid.IntRange(0, 9).Draw(s.r, label) == 0 }
+
+// any is an event of any kind about a few transactions of two partners.
+func (s story) any() happening {
+	types := map[string]struct {
+		effect event.Effect
+		class  event.Class
+	}{
+		"transaction.failed":           {event.Open, event.Connectivity},
+		"transaction.rejected":         {event.Open, event.FunctionalReject},
+		"mdn.timeout":                  {event.Open, event.MDNTimeout},
+		"sla.violated":                 {event.Open, event.SLA},
+		"partner.connection_failed":    {event.Open, event.Authentication},
+		"partner.certificate_expiring": {event.Open, event.Certificate},
+		"transaction.retrying":         {event.None, event.Connectivity},
+		"transaction.delivered":        {event.Settle, event.UnknownClass},
+		"mdn.received":                 {event.Settle, event.UnknownClass},
+		"acknowledgment.received":      {event.Settle, event.UnknownClass},
+		"partner.connection_restored":  {event.Settle, event.UnknownClass},
+		"partner.certificate_updated":  {event.Settle, event.UnknownClass},
+		"x.note":                       {event.Note, event.UnknownClass},
+		"webhook.test":                 {event.None, event.UnknownClass},
+	}
+	name := s.pick("type", "transaction.failed", "transaction.failed", "transaction.failed", "transaction.delivered",
+		"transaction.delivered", "transaction.delivered", "transaction.rejected", "mdn.timeout", "sla.violated",
+		"partner.connection_failed", "partner.certificate_expiring", "transaction.retrying", "mdn.received",
+		"acknowledgment.received", "partner.connection_restored", "partner.certificate_updated", "x.note", "webhook.test")
+	h := happens(name, types[name].effect, types[name].class, partner(s.pick("partner", "P1", "P2")),
+		to(s.some("notify", "slack", "hook", "pager", "lead")...),
+		as(rapid.SampledFrom(event.Severities).Draw(s.r, "severity")),
+		wait(s.minutes("wait", 0, 0, 5)), occurred(s.now.Add(-s.minutes("age", 0, 0, 3, 40, 1000))))
+	for _, path := range []string{event.TransactionID, event.MessageID, event.Interchange, event.TransactionSet, event.CertificateID} {
+		if v := s.pick(path, "", "A", "B"); v != "" {
+			h.ev.Fields[path] = v
+		}
+	}
+	h.ev.Fields[event.AttemptNumber] = float64(rapid.IntRange(1, 4).Draw(s.r, "attempt"))
+	h.ev.Fields[event.ThresholdDays] = float64(rapid.IntRange(1, 3).Draw(s.r, "threshold"))
+	if s.chance("due") {
+		h.ev.Fields[event.SLADue] = s.now.Add(s.minutes("due in", -10, 8, 300))
+	}
+	h.d.Group.ResolveWait = s.minutes("resolve wait", 0, 0, 0, 10)
+	h.d.Group.MaxMembers = rapid.IntRange(0, 3).Draw(s.r, "max members")
+	if s.chance("escalates") {
+		h.d.Escalate = []EscalateStep{step(s.minutes("after", 0, 15), s.some("escalate to", "lead", "other", "gone")...)}
+	}
+	if s.chance("one key for all") {
+		h.d.Key = "shared"
+	}
+	h.ev.Conflict = s.chance("conflict")
+	h.ev.Authentic = !s.chance("unsigned")
+	if s.chance("sandbox") {
+		h.ev.Environment = event.Sandbox
+	}
+	if s.chance("quarantined") {
+		h.ev.Quarantine = "not JSON"
+	}
+	h.runs = []Run{run(RunQueued)}
+	return h
+}
+
+func (s story) anIncident() string {
+	ids := []string{"in_none"}
+	for id := range s.counter {
+		if name := "in_" + pad(id); s.incidents[name].ID != "" {
+			ids = append(ids, name)
+		}
+	}
+	return s.pick("incident", ids...)
+}
+
+func pad(n int) string {
+	const digits = "0123456789"
+	return string([]byte{digits[n/1000%10], digits[n/100%10], digits[n/10%10], digits[n%10]})
+}
+
+// deliver lets one notifier's oldest delivery have some fate.
+func (s story) deliver() {
+	name := s.pick("notifier", "slack", "hook", "pager", "lead", "other")
+	for i := range s.deliveries {
+		d := &s.deliveries[i]
+		if d.Notifier != name || d.State != Waiting {
+			continue
+		}
+		d.Attempts++
+		switch s.pick("fate", "sent", "sent", "sent", "unclear", "dead") {
+		case "sent":
+			d.State = Sent
+		case "unclear":
+			d.Unclear = true
+			return
+		case "dead":
+			d.State = Dead
+			if t, ok := s.timers[string(FallbackTimer)+d.ID]; ok {
+				t.DueAt = s.now
+				s.timers[string(FallbackTimer)+d.ID] = t
+			}
+		}
+		if s.chance("pause") {
+			return
+		}
+	}
+}
+
+func (s story) command(do func(View, string, Mark) (Plan, error)) {
+	id := s.anIncident()
+	if p, err := do(s.load(Query{Incidents: []string{id}}), id, Mark{By: "ana", At: s.now}); err == nil {
+		s.apply(p)
+	}
+}
+
+func tell(r *rapid.T) {
+	s := story{r: r, world: newWorld(r, alertAfter(3, 20*time.Minute))}
+	r.Repeat(map[string]func(*rapid.T){
+		"event":       func(*rapid.T) { s.event(s.any()) },
+		"more events": func(*rapid.T) { s.event(s.any()); s.event(s.any()) },
+		"time":        func(*rapid.T) { s.pass(s.minutes("pass", 1, 6, 31, 70, 300)) },
+		"deliver":     func(*rapid.T) { s.deliver() },
+		"acknowledge": func(*rapid.T) { s.command(s.m.Acknowledge) },
+		"resolve":     func(*rapid.T) { s.command(s.m.Resolve) },
+		"run ends": func(*rapid.T) {
+			id := s.anIncident()
+			s.apply(s.m.RunEnded(s.load(Query{Incidents: []string{id}}), Run{ID: "rn_1", Incident: id, State: RunDone}, s.now))
+		},
+	})
+	s.send()
+	s.pass(80 * time.Hour)
+	s.wantOpen(0)
+	if len(s.timers) != 0 {
+		r.Fatalf("everything is over, but timers are left: %v", s.timers)
+	}
+}
+
+func TestWhateverHappensThePromisesHold(t *testing.T) { rapid.Check(t, tell) }
+
+func FuzzStory(f *testing.F) { f.Fuzz(rapid.MakeFuzz(tell)) }
+
+// TestNoInputPanics feeds the machine what no store would give it.
+func TestNoInputPanics(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		s := story{r: r, world: newWorld(r)}
+		h := s.any()
+		h.ev.ID = s.pick("id", "", "ev_1", "x")
+		h.ev.Fields[event.PartnerID] = rapid.String().Draw(r, "partner")
+		h.d.Severity = event.Severity(rapid.Uint8().Draw(r, "severity"))
+		if s.chance("no decision") {
+			h.d = Decision{}
+		}
+		v := s.garbage(h)
+		m := s.m
+		if s.chance("nothing is configured") {
+			m = &Machine{}
+		}
+		in := Input{Event: h.ev, Decision: h.d, View: v, Runs: h.runs, Now: s.now}
+		if s.chance("retrying timer") {
+			in.Consumed = &Timer{Kind: RetryingTimer, Subject: h.ev.ID}
+		}
+		m.Query(h.ev, h.d)
+		first, again := m.Event(in), m.Event(in)
+		if a, b := asText(first), asText(again); a != b {
+			r.Fatalf("one input, two plans:\n%s\n%s", a, b)
+		}
+		for _, kind := range []TimerKind{IncidentTimer, FallbackTimer, NoticeTimer, RetryingTimer, "?"} {
+			timer := Timer{Kind: kind, Subject: s.pick("subject", "in_1", "in_2", "")}
+			m.TimerQuery(timer)
+			m.Timer(timer, v, s.now)
+		}
+		for _, do := range []func(View, string, Mark) (Plan, error){m.Acknowledge, m.Resolve} {
+			if p, err := do(v, "in_1", Mark{}); err == nil && len(p.Incidents) == 0 {
+				r.Fatalf("no error and no change")
+			}
+		}
+		m.RunEnded(v, Run{Incident: "in_1"}, s.now)
+		m.Park(event.Stored{}, "", v, s.now)
+	})
+}
+
+// garbage is a view that contradicts itself.
+func (s story) garbage(h happening) View {
+	severity := func() event.Severity { return event.Severity(rapid.Uint8().Draw(s.r, "stored severity")) }
+	when := func() time.Time {
+		return rapid.SampledFrom([]time.Time{{}, s.now, s.now.Add(-100 * time.Hour), s.now.Add(time.Hour)}).Draw(s.r, "when")
+	}
+	inc := func(id string) Incident {
+		return Incident{
+			ID: id, Key: s.pick("key", "", keyOf(h.ev, h.d)), Environment: h.ev.Environment,
+			State: State(s.pick("state", "open", "resolved", "?")), Severity: severity(),
+			WaitUntil: when(), RepeatAt: when(), CloseAt: when(), ResolveAt: when(), CountAt: when(), LastOpening: when(),
+			Told:       []Telling{{Notifier: s.pick("told", "slack", "pager", "gone"), Alarms: rapid.IntRange(-1, 3).Draw(s.r, "alarms"), Over: s.chance("over")}},
+			Escalation: []Escalation{{At: when(), Notify: []string{"lead", "gone"}}},
+			OpenBy:     [5]int{0, rapid.IntRange(-1, 2).Draw(s.r, "open"), 0, 1, 0}, Version: int64(rapid.IntRange(0, 2).Draw(s.r, "version")),
+			Listed: []Member{{ID: "txn:A", Open: true, Severity: severity()}}, Flapping: s.chance("flapping"),
+			Queue:      []Queued{{ID: "dl_1", Notifier: "slack", Kind: Opening, Alarm: rapid.IntRange(-1, 2).Draw(s.r, "queued"), State: Waiting}},
+			MaxMembers: rapid.IntRange(-1, 2).Draw(s.r, "max"),
+		}
+	}
+	v := View{
+		Incidents:  []Incident{inc("in_1"), inc("in_2")},
+		Recoveries: []Recovery{{Environment: h.ev.Environment, Handle: "txn:A", Type: s.pick("seen", markRetrying, "transaction.delivered", "?"), OccurredAt: when()}},
+	}
+	for _, id := range []string{"in_1", "in_2", "in_gone"} {
+		v.Matched = append(v.Matched, MatchedMember{Incident: id, Member: Member{
+			ID: s.pick("member", "txn:A", "txn:B", ""), Class: h.ev.Class, Open: s.chance("closed"), Severity: severity(), Handles: []string{"txn:A", "msg:A"},
+		}})
+	}
+	if n, ok := s.m.noticeOf(h.ev, h.d); ok && s.chance("no notice") {
+		v.Notice = &Notice{Key: n.key, Since: when(), Count: -1}
+	}
+	v.Delivery = &Queued{Incident: "in_1", Notifier: s.pick("whose", "pager", "slack", "gone"), Kind: Opening, State: Waiting}
+	return v
+}

@@ -1,0 +1,216 @@
+// Package incident is the state machine between a decision and the messages
+// that follow from it. It is pure: what it needs is loaded for it (View), what
+// it wants is returned (Plan), and the caller commits a plan as a whole.
+//
+// A *member* is what an event is about (usually one transaction); an incident
+// is open while it has open members. A *telling* is what one notifier has been
+// told of an incident. A *delivery* is one notification on its way to one
+// notifier: one call to the far side.
+package incident
+
+import (
+	"time"
+
+	"datasync-bridge/event"
+)
+
+// State is where an incident stands.
+type State string
+
+// An acknowledged incident is Open with a Mark.
+const (
+	Open     State = "open"
+	Resolved State = "resolved"
+)
+
+// Resolution is why an incident ended.
+type Resolution string
+
+// Recovered: every member was settled. Unconfirmed: nothing was heard for
+// close_after. Manual: a person said so.
+const (
+	Recovered   Resolution = "recovered"
+	Unconfirmed Resolution = "unconfirmed"
+	Manual      Resolution = "manual"
+)
+
+// Incident is a group of failures with one cause, as it is stored. The store
+// keeps it as one row, versioned; its members are rows of their own.
+type Incident struct {
+	// ID begins with "in_" and continues like the id of the event that opened it.
+	ID string
+	// Key is the incident key: at most one incident per key is open.
+	Key         string
+	Environment event.Environment
+	Source      string
+	// Class is that of the event that opened it; members hold their own.
+	Class event.Class
+	State State
+	// Severity is the highest of the open members; at the end, the last such.
+	Severity   event.Severity
+	OpenedAt   time.Time
+	ResolvedAt time.Time
+	Resolution Resolution
+	// Acknowledged is who took it, nil while nobody has.
+	Acknowledged *Mark
+	// LastOpening is the arrival of its newest opening event: quiet is counted from it.
+	LastOpening time.Time
+
+	// Due times of the incident's own timers, zero when not set. The earliest
+	// of them all is the incident's one timer row.
+	WaitUntil time.Time // group.wait ends: tell the opening
+	RepeatAt  time.Time // remind
+	CloseAt   time.Time // close as unconfirmed
+	ResolveAt time.Time // resolve_wait ends: tell the resolve
+	CountAt   time.Time // flapping: tell how often
+	// ResolveWait is group.resolve_wait of the event that opened it.
+	ResolveWait time.Duration
+	Escalation  []Escalation
+
+	// Told is what each notifier knows, in order of first mention. While the
+	// opening waits it is who will be told.
+	Told []Telling
+	// Reopenings are the times it came back, newest last, at most the last ten.
+	Reopenings []time.Time
+	Flapping   bool
+	// Edits counts changes since the last flapping count.
+	Edits int
+
+	// Lead is the event that the incident is told by: the first of the highest severity.
+	Lead Lead
+	// Rules names the rules that chose its notifiers, in order of first mention.
+	Rules []string
+	// Notes are one line each: what the bridge did or will do, newest last, at most ten.
+	Notes []string
+	// Open counts open members by severity (index: event.Severity); Total counts all members ever.
+	OpenBy [5]int
+	Total  int
+	// Documents counts members by document type, at most 20 types, then "other".
+	Documents []DocumentCount
+	// Settled remembers members that were settled ("id class"), the last fifty,
+	// so that one that fails again is not counted twice.
+	Settled []string
+	// MaxMembers caps what is listed (group.max_members).
+	MaxMembers int
+
+	// Version is 0 for a new incident; Apply stores Version+1 if the row still has Version.
+	Version int64
+
+	// Listed is loaded beside the row, never stored in it: open members, those
+	// with the earliest deadline first, then by opening; at most MaxMembers+8.
+	Listed []Member
+	// Queue is loaded beside the row: its deliveries, unsent ones and the last
+	// sent of each notifier and alarm, by Seq.
+	Queue []Queued
+}
+
+// OpenMembers returns how many members are open.
+func (i *Incident) OpenMembers() int {
+	n := 0
+	for _, c := range i.OpenBy {
+		n += c
+	}
+	return n
+}
+
+// Telling returns what a notifier has been told, nil for nothing.
+func (i *Incident) Telling(notifier string) *Telling {
+	for k := range i.Told {
+		if i.Told[k].Notifier == notifier {
+			return &i.Told[k]
+		}
+	}
+	return nil
+}
+
+// Mark is a person's deed.
+type Mark struct {
+	By  string
+	At  time.Time
+	Why string
+}
+
+// Telling is what one notifier knows of an incident.
+type Telling struct {
+	Notifier string
+	// Destination and Fingerprint say where it went (a channel; a key's
+	// fingerprint, never the key), so that a resolve goes to the same place.
+	Destination string
+	Fingerprint string
+	// Severity is the highest it was told by an alarm; 0 while the opening waits.
+	Severity event.Severity
+	// Alarms counts opening and alarms anew: 1, 2, … The n-th is "#n" in PagerDuty.
+	Alarms int
+	At     time.Time
+	// Over reports that the end was told (or that there is nothing to end).
+	Over bool
+}
+
+// Escalation is one step that is still to come, or done.
+type Escalation struct {
+	At     time.Time
+	Rule   string
+	Notify []string
+	Done   bool
+}
+
+// DocumentCount counts members of one document type.
+type DocumentCount struct {
+	Type  string
+	Name  string
+	Open  int
+	Total int
+}
+
+// Lead is the event by which an incident is told.
+type Lead struct {
+	Event      string
+	Type       string
+	Severity   event.Severity
+	OccurredAt time.Time
+	// Fields is the event's normalized payload, each text cut to 1,000 runes.
+	Fields map[string]any
+}
+
+// Member is what an event is about.
+type Member struct {
+	// ID names it: "txn:…", "cert:…", "conn:…", "run:…", "msg:…", "ev:…".
+	// (Incident, ID, Class) is unique.
+	ID    string
+	Class event.Class
+	Open  bool
+	// Severity is the highest it was opened or raised with.
+	Severity event.Severity
+	// OpenedAt and SettledAt are arrivals; OccurredAt is the newest opening's occurred_at.
+	OpenedAt   time.Time
+	OccurredAt time.Time
+	SettledAt  time.Time
+	// Due is its deadline, zero for none.
+	Due time.Time
+	// Handles are what a recovery can be found by: its own ID and the AS2
+	// message id, interchange and so on that its events named; at most eight.
+	Handles []string
+	// The rest is what a person reads.
+	Event        string // newest opening event
+	Transaction  string
+	DocumentType string
+	DocumentName string
+	Reference    string // "PO-88214" or the like: the first that the event has
+	Partner      string
+	Group        string // functional group and set control number, to compare where both sides have them
+	Set          string
+}
+
+// Recovery is the newest time at which a kind of recovery was seen for a
+// handle; it keeps an older failure from opening anything (shared ROUTING 15).
+// The kind "retrying" marks the first retry seen instead.
+type Recovery struct {
+	Environment event.Environment
+	Handle      string
+	// Type is the canonical type of the settling event.
+	Type string
+	// OccurredAt orders it; ReceivedAt is the arrival of the event that set it.
+	OccurredAt time.Time
+	ReceivedAt time.Time
+	Event      string
+}

@@ -1,0 +1,144 @@
+package incident
+
+import (
+	"slices"
+
+	"datasync-bridge/event"
+)
+
+// may says which kinds a notifier of a sort may be sent.
+var (
+	pagerKinds = []DeliveryKind{Opening, Alarm, Reopening, Fallback, Resolve, Acknowledged}
+	hookKinds  = []DeliveryKind{Opening, Alarm, Reopening, Fallback, Resolve, Noticed}
+)
+
+// check holds a plan that was just applied against what is always true.
+func (w *world) check(p Plan) {
+	w.t.Helper()
+	for _, d := range p.Deliveries {
+		w.checkDelivery(d)
+	}
+	for _, one := range p.Incidents {
+		w.checkIncident(w.incidents[one.ID])
+		for name := range w.m.Notifiers {
+			w.checkSequence(w.incidents[one.ID], name)
+		}
+	}
+	keys := map[string]string{}
+	for _, inc := range w.open() {
+		key := string(inc.Environment) + inc.Key
+		if keys[key] != "" {
+			w.t.Fatalf("%s and %s are open with one key %q", keys[key], inc.ID, inc.Key)
+		}
+		keys[key] = inc.ID
+	}
+}
+
+func (w *world) checkDelivery(d Delivery) {
+	w.t.Helper()
+	n, known := w.m.Notifiers[d.Notifier]
+	if !known {
+		if d.Kind != Resolve {
+			w.t.Fatalf("%s to %q, which is not configured", d.Kind, d.Notifier)
+		}
+		return
+	}
+	if n.Pager && !slices.Contains(pagerKinds, d.Kind) {
+		w.t.Fatalf("pager %s is sent %q", d.Notifier, d.Kind)
+	}
+	if !n.Pager && !n.Edits && !slices.Contains(hookKinds, d.Kind) {
+		w.t.Fatalf("incoming webhook %s is sent %q", d.Notifier, d.Kind)
+	}
+	if n.Retired && d.Kind != Resolve {
+		w.t.Fatalf("retired %s is sent %q", d.Notifier, d.Kind)
+	}
+	if n.Pager && d.Snapshot.Environment == event.Sandbox {
+		w.t.Fatalf("pager %s is sent %q of a sandbox", d.Notifier, d.Kind)
+	}
+	if d.Incident != "" && (d.Alarm < 1 || d.Snapshot.Incident != d.Incident || d.Snapshot.Severity == 0) {
+		w.t.Fatalf("%s to %s has alarm %d, snapshot %+v", d.Kind, d.Notifier, d.Alarm, d.Snapshot)
+	}
+	if len(d.Snapshot.Notes) > maxNotes || len(d.Snapshot.Members) > maxMembers || len(d.Snapshot.Documents) > maxDocuments+1 {
+		w.t.Fatalf("snapshot of %s is out of bounds: %+v", d.Incident, d.Snapshot)
+	}
+}
+
+func (w *world) checkIncident(inc Incident) {
+	w.t.Helper()
+	var open [5]int
+	for _, m := range w.members {
+		if m.Incident == inc.ID && m.Open {
+			open[m.Severity]++
+			if inc.State == Resolved {
+				w.t.Fatalf("%s is resolved with member %s open", inc.ID, m.ID)
+			}
+		}
+		if len(m.Handles) > maxHandles {
+			w.t.Fatalf("member %s has %d handles", m.ID, len(m.Handles))
+		}
+	}
+	if open != inc.OpenBy {
+		w.t.Fatalf("%s counts %v open, its members are %v", inc.ID, inc.OpenBy, open)
+	}
+	row, scheduled := w.timers[string(IncidentTimer)+inc.ID]
+	switch due := nextDue(&inc); {
+	case scheduled == due.IsZero() || !row.DueAt.Equal(due):
+		w.t.Fatalf("%s is due at %v, its timer is %v", inc.ID, due, row)
+	case inc.State == Open && inc.OpenMembers() == 0 && inc.ResolveAt.IsZero():
+		w.t.Fatalf("%s is open, has no open member and is not being resolved", inc.ID)
+	case inc.State == Open && inc.OpenMembers() > 0 && !inc.ResolveAt.IsZero():
+		w.t.Fatalf("%s is being resolved with %d open members", inc.ID, inc.OpenMembers())
+	}
+	told := map[string]bool{}
+	for _, t := range inc.Told {
+		if told[t.Notifier] {
+			w.t.Fatalf("%s has two tellings of %s", inc.ID, t.Notifier)
+		}
+		told[t.Notifier] = true
+		if inc.State == Resolved && !t.Over {
+			w.t.Fatalf("%s is resolved and was not ended for %s", inc.ID, t.Notifier)
+		}
+		if inc.State == Open && inc.WaitUntil.IsZero() && !t.Over && t.Alarms == 0 {
+			w.t.Fatalf("%s was told, but not to %s", inc.ID, t.Notifier)
+		}
+	}
+}
+
+// checkSequence replays what a notifier was sent of an incident: no end before
+// its beginning, no beginning that would be swallowed, nothing left open.
+func (w *world) checkSequence(inc Incident, name string) {
+	w.t.Helper()
+	pager := w.m.Notifiers[name].Pager
+	begun := map[int]bool{}
+	openings, ends := 0, 0
+	for _, d := range w.deliveries {
+		if d.Incident != inc.ID || d.Notifier != name {
+			continue
+		}
+		if d.Kind.Alarms() && d.Kind != Alarm {
+			openings++
+		}
+		if d.Kind == Resolve {
+			ends++
+		}
+		if !pager || d.State == Dropped {
+			continue
+		}
+		switch {
+		case d.Kind.Alarms() && begun[d.Alarm]:
+			w.t.Fatalf("%s: %s to %s under alarm %d, which is open: it would not ring", inc.ID, d.Kind, name, d.Alarm)
+		case d.Kind.Alarms():
+			begun[d.Alarm] = true
+		case d.Kind == Resolve && !begun[d.Alarm]:
+			w.t.Fatalf("%s: %s is sent the end of alarm %d, which it never got", inc.ID, name, d.Alarm)
+		case d.Kind == Resolve:
+			delete(begun, d.Alarm)
+		}
+	}
+	if ends > openings && !pager {
+		w.t.Fatalf("%s: %s has %d ends for %d beginnings", inc.ID, name, ends, openings)
+	}
+	if pager && inc.State == Resolved && len(begun) > 0 {
+		w.t.Fatalf("%s is resolved, but alarms %v of %s are open for ever", inc.ID, begun, name)
+	}
+}

@@ -1,0 +1,225 @@
+package incident
+
+import (
+	"fmt"
+	"time"
+
+	"datasync-bridge/event"
+)
+
+// Settings are what planning takes from the configuration.
+type Settings struct {
+	// Notifiers are all that are configured, by name.
+	Notifiers map[string]Notifier
+	// Notify is defaults.notify.
+	Notify []string
+	// Repeat is how often an open incident reminds, by severity. A severity
+	// that is missing never does.
+	Repeat map[event.Severity]event.Span
+	// StaleAfter makes an opening old news; zero and Never: nothing is.
+	StaleAfter event.Span
+	// CloseAfter closes an incident without news; zero and Never: nothing does.
+	CloseAfter event.Span
+	// ReopenWithin is how long after a resolve the same key reopens.
+	ReopenWithin time.Duration
+	// RetryingAttempts and RetryingAfter are defaults.retrying_alert; zero: not set.
+	RetryingAttempts int
+	RetryingAfter    time.Duration
+	// Config is the hash of the configuration that these come from.
+	Config string
+}
+
+// Machine turns what happened into plans. It holds no state of its own: the
+// same input gives the same plan.
+type Machine struct {
+	Settings
+}
+
+// Input is one event with all that its plan depends on.
+type Input struct {
+	Event    event.Event
+	Decision Decision
+	View     View
+	// Runs are proposals of the guard rails; those that the event does not
+	// deserve are left out of the plan.
+	Runs []Run
+	Now  time.Time
+	// Consumed is the retrying timer that led here. The event then opens,
+	// and its own row, planned long ago, is not touched again.
+	Consumed *Timer
+}
+
+// Effect returns what an event does to incidents, where that depends on more
+// than the mapping: retries open nothing until there are enough of them
+// (routing rule 10). A caller asks it before the rules decide.
+func (m *Machine) Effect(ev event.Event) event.Effect {
+	switch {
+	case ev.Quarantine != "":
+		return event.Note
+	case !retrying(ev):
+		return ev.Effect
+	case ev.Type == typeRetrying && ev.Effect != event.None:
+		return ev.Effect // the operator's own mapping
+	}
+	attempt, _ := ev.Number(event.AttemptNumber)
+	if m.RetryingAttempts > 0 && attempt >= float64(m.RetryingAttempts) {
+		return event.Open
+	}
+	return event.None
+}
+
+// Query says what Event needs to see.
+func (m *Machine) Query(ev event.Event, d Decision) Query {
+	q := Query{Environment: ev.Environment, Handles: m.handlesToLoad(ev)}
+	if m.mayOpen(ev) {
+		q.Key = keyOf(ev, d)
+	}
+	if n, ok := m.noticeOf(ev, d); ok {
+		q.Notice = n.key
+	}
+	return q
+}
+
+func (m *Machine) handlesToLoad(ev event.Event) []string {
+	var list []string
+	add := func(handles ...string) {
+		for _, h := range handles {
+			list = appendNew(list, h)
+		}
+	}
+	switch {
+	case ev.Quarantine != "":
+	case m.Effect(ev) == event.Settle:
+		for _, level := range reachOf(ev.Type).levels {
+			add(level(ev)...)
+		}
+		add(recoveryHandles(ev)...)
+		if ev.Type == typeRestored {
+			add(partnerHandle(ev))
+		}
+	case m.mayOpen(ev) || retrying(ev):
+		add(memberID(ev))
+		add(openingHandles(ev)...)
+		add(thresholdHandle(ev))
+	}
+	return list
+}
+
+// mayOpen is wider than the effect: a retry may be turned into an opening.
+func (m *Machine) mayOpen(ev event.Event) bool {
+	return ev.Quarantine == "" && (ev.Effect == event.Open || m.Effect(ev) == event.Open || retrying(ev))
+}
+
+// Event plans one event, whatever its effect. The plan always holds the
+// decision as it is to be recorded.
+func (m *Machine) Event(in Input) Plan {
+	d := m.draft(in)
+	switch effect := d.effect; {
+	case in.Event.Quarantine != "":
+		d.decide(Notified, "the body is authentic but could not be mapped: "+cut(in.Event.Quarantine, 200))
+	case effect == event.Open:
+		d.open()
+	case effect == event.Settle:
+		d.settle()
+	case effect == event.Note:
+		d.note()
+	case retrying(in.Event):
+		d.retry()
+	default:
+		d.decide(Ignored, fmt.Sprintf("events of type %q have no effect", cut(in.Event.Type, 100)))
+	}
+	d.notice()
+	d.proposed()
+	return d.finish()
+}
+
+// draft is the plan of one event in the making.
+type draft struct {
+	m      *Machine
+	in     Input
+	ev     event.Event
+	effect event.Effect
+	// at is the arrival, from which the timers of routing rules 17 to 21 run.
+	at   time.Time
+	dec  Decision
+	plan Plan
+}
+
+func (m *Machine) draft(in Input) *draft {
+	d := &draft{m: m, in: in, ev: in.Event, dec: in.Decision, at: in.Event.ReceivedAt}
+	d.effect = m.Effect(in.Event)
+	d.plan.Event = in.Event.ID
+	if d.at.IsZero() || d.at.After(in.Now) {
+		d.at = in.Now
+	}
+	if in.Consumed != nil {
+		d.effect, d.at = event.Open, in.Now
+		d.plan.Event, d.plan.Consumed = "", in.Consumed
+		d.plan.Timers = append(d.plan.Timers, Timer{Kind: in.Consumed.Kind, Subject: in.Consumed.Subject})
+	}
+	d.dec.Outcome, d.dec.Incident = "", ""
+	d.dec.At, d.dec.Effect = in.Now, d.effect
+	d.dec.Reasons = append([]string(nil), in.Decision.Reasons...)
+	d.dec.Severity = severityOf(in)
+	if d.dec.Type == "" {
+		d.dec.Type = in.Event.Type
+	}
+	if d.dec.Class == "" {
+		d.dec.Class = in.Event.Class
+	}
+	if d.dec.Config == "" {
+		d.dec.Config = m.Config
+	}
+	if d.dec.Group == (Group{}) {
+		d.dec.Group = Group{Interval: time.Hour, MaxMembers: defaultMembers}
+	}
+	return d
+}
+
+// decide records the outcome; the first one stands.
+func (d *draft) decide(o Outcome, why string) {
+	if d.dec.Outcome == "" {
+		d.dec.Outcome = o
+	}
+	d.because(why)
+}
+
+func (d *draft) because(why string) {
+	if why != "" {
+		d.dec.Reasons = append(d.dec.Reasons, why)
+	}
+}
+
+func (d *draft) finish() Plan {
+	dec := d.dec
+	d.plan.Decision = &dec
+	return d.plan
+}
+
+// severityOf makes sure that whatever opens has one of the four severities.
+func severityOf(in Input) event.Severity {
+	for _, s := range []event.Severity{in.Decision.Severity, in.Event.Severity} {
+		if s > 0 {
+			return min(s, event.Critical)
+		}
+	}
+	return event.Error
+}
+
+// keyOf is the incident key. An event without one gets an incident of its own.
+func keyOf(ev event.Event, d Decision) string {
+	if d.Key != "" {
+		return d.Key
+	}
+	return handle("own", string(ev.Environment), ev.ID)
+}
+
+// incident returns a loaded incident of that environment, nil for none.
+func (v View) incident(id string, env event.Environment) *Incident {
+	for i := range v.Incidents {
+		if inc := &v.Incidents[i]; inc.ID == id && inc.Environment == env {
+			return inc
+		}
+	}
+	return nil
+}

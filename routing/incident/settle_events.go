@@ -1,0 +1,165 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"datasync-bridge/event"
+)
+
+// Types that mean more than their effect.
+const (
+	typeRetrying = "transaction.retrying"
+	typeFailed   = "transaction.failed"
+	typeExpiring = "partner.certificate_expiring"
+	typeRestored = "partner.connection_restored"
+)
+
+// reach is what a settling type ends, and how it is found: the first level at
+// which it finds an open member counts.
+type reach struct {
+	only, except []event.Class
+	levels       []level
+}
+
+var reaches = map[string]reach{
+	"mdn.received": {
+		only:   []event.Class{event.MDNTimeout, event.MDNNegative},
+		levels: []level{byTransaction, byMessage, byInterchange},
+	},
+	"acknowledgment.received": {
+		only:   []event.Class{event.FunctionalReject, event.AckOverdue, event.MDNTimeout},
+		levels: []level{byTransaction, byMessage, byInterchange},
+	},
+	"transaction.delivered":       {except: acknowledged, levels: []level{byTransaction, byMessage, byInterchange}},
+	"partner.certificate_updated": {levels: []level{byCertificate}},
+	typeRestored:                  {levels: []level{byConnection}},
+	"automation.completed":        {only: []event.Class{event.AutomationFault}, levels: []level{byTransaction, byRun}},
+}
+
+// acknowledged classes are about the partner's acknowledgment: a delivery says
+// nothing of it.
+var acknowledged = []event.Class{event.FunctionalReject, event.AckOverdue}
+
+// reachOf gives a type that an operator's mapping made settling the reach of a
+// delivery, on whatever it is about.
+func reachOf(eventType string) reach {
+	if r, ok := reaches[eventType]; ok {
+		return r
+	}
+	return reach{
+		except: acknowledged,
+		levels: []level{byTransaction, byMessage, byInterchange, byCertificate, byConnection, byRun},
+	}
+}
+
+func (r reach) settles(c event.Class) bool {
+	return !slices.Contains(r.except, c) && (len(r.only) == 0 || slices.Contains(r.only, c))
+}
+
+// settle ends the members that a recovery is about.
+func (d *draft) settle() {
+	d.recover()
+	found, level := d.found()
+	touched := map[string]*change{}
+	var order []string
+	for _, m := range found {
+		if d.ev.OccurredAt.Before(m.OccurredAt) {
+			d.because(fmt.Sprintf("%s failed again after this (at %s): it stays open", m.ID, clock(m.OccurredAt)))
+			continue
+		}
+		c := touched[m.Incident]
+		if c == nil {
+			c = d.change(*d.in.View.incident(m.Incident, d.ev.Environment))
+			touched[m.Incident] = c
+			order = append(order, m.Incident)
+		}
+		c.settle(m.Member, d.ev.ID)
+		c.say("settled", fmt.Sprintf("%s settled by %s", m.ID, d.ev.Type))
+	}
+	d.restored(touched)
+	if len(order) == 0 {
+		d.decide(Unfitting, "nothing open that it could settle: stored, not sent")
+		return
+	}
+	d.dec.Incident = order[0]
+	d.decide(Settled, fmt.Sprintf("settles %s, found by %s", strings.Join(order, ", "), level))
+	for _, id := range order {
+		touched[id].calm()
+		touched[id].commit(&d.plan)
+	}
+}
+
+// found returns the open members that the event is about, by the first level
+// that has any.
+func (d *draft) found() (members []MatchedMember, by string) {
+	r := reachOf(d.ev.Type)
+	for _, level := range r.levels {
+		handles := level(d.ev)
+		for _, m := range d.in.View.Matched {
+			if d.isOpen(m) && r.settles(m.Class) && sharesHandle(m.Member, handles) && aboutSame(d.ev, m.Member) {
+				members = append(members, m)
+			}
+		}
+		if len(members) > 0 {
+			kind, _, _ := strings.Cut(handles[0], ":")
+			return members, levelNames[kind]
+		}
+	}
+	return nil, ""
+}
+
+var levelNames = map[string]string{
+	"txn": "transaction id", "msg": "AS2 message id", "icn": "interchange control number",
+	"cert": "certificate id", "conn": "partner and protocol", "run": "run id",
+}
+
+func (d *draft) isOpen(m MatchedMember) bool {
+	inc := d.in.View.incident(m.Incident, d.ev.Environment)
+	return m.Open && inc != nil && inc.State == Open
+}
+
+func sharesHandle(m Member, handles []string) bool {
+	return slices.ContainsFunc(handles, func(h string) bool { return h == m.ID || slices.Contains(m.Handles, h) })
+}
+
+// aboutSame compares group and set where both sides have them. One interchange,
+// and one AS2 message, carries many transactions: two that differ by id are the
+// same document, sent again, only if their set numbers are there and equal.
+func aboutSame(ev event.Event, m Member) bool {
+	group, set := cut(ev.Text(event.FunctionalGroup), 100), cut(ev.Text(event.TransactionSet), 100)
+	if group != "" && m.Group != "" && group != m.Group || set != "" && m.Set != "" && set != m.Set {
+		return len(byTransaction(ev)) > 0 && m.ID == byTransaction(ev)[0]
+	}
+	txn := byTransaction(ev)
+	if len(txn) == 0 || !strings.HasPrefix(m.ID, "txn:") || m.ID == txn[0] {
+		return true
+	}
+	return set != "" && set == m.Set
+}
+
+// restored leaves a line on the incidents of a partner whose connection is
+// back. It settles no transaction: each says itself when it was delivered.
+func (d *draft) restored(settled map[string]*change) {
+	h := partnerHandle(d.ev)
+	if d.ev.Type != typeRestored || h == "" {
+		return
+	}
+	noted := map[string]bool{}
+	for _, m := range d.in.View.Matched {
+		if noted[m.Incident] || settled[m.Incident] != nil || !d.isOpen(m) || !slices.Contains(m.Handles, h) {
+			continue
+		}
+		noted[m.Incident] = true
+		c := d.change(*d.in.View.incident(m.Incident, d.ev.Environment))
+		text := "the partner's " + strings.TrimSpace(cut(d.ev.Text(event.Protocol), 20)+" connection") +
+			" was restored at " + clock(d.ev.OccurredAt)
+		c.noteLine(text)
+		c.say("note", text)
+		c.commit(&d.plan)
+	}
+}
+
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }

@@ -1,0 +1,301 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"datasync-bridge/event"
+)
+
+const (
+	// editAfter gathers the edits of a burst: the newest replaces those before
+	// it, so that forty failures cost a channel one call, not forty.
+	editAfter       = time.Second
+	flappingWindow  = 2 * time.Hour
+	flappingTimes   = 3
+	flappingCount   = time.Hour
+	defaultFallback = 3 * time.Minute
+)
+
+// expect names who will be told once the wait is over.
+func (c *change) expect(names []string) {
+	for _, name := range names {
+		t := c.inc.Telling(name)
+		if t == nil {
+			c.inc.Told = append(c.inc.Told, Telling{Notifier: name})
+			t = &c.inc.Told[len(c.inc.Told)-1]
+		}
+		t.Over = false
+		n := c.m.Notifiers[name]
+		t.Destination, t.Fingerprint = n.Destination, n.Fingerprint
+	}
+}
+
+// holdUntil moves the moment of telling, and with it the steps that are counted
+// from then.
+func (c *change) holdUntil(t time.Time) {
+	if !c.inc.WaitUntil.IsZero() {
+		for i := range c.inc.Escalation {
+			step := &c.inc.Escalation[i]
+			step.At = step.At.Add(t.Sub(c.inc.WaitUntil))
+		}
+	}
+	c.inc.WaitUntil = t
+}
+
+// tell sends the opening to all who wait for it. If all of them are gone by
+// now, the defaults hear of it: nothing is silently dropped.
+func (c *change) tell() {
+	c.holdUntil(c.now)
+	c.inc.WaitUntil = time.Time{}
+	for i := range c.inc.Told {
+		t := &c.inc.Told[i]
+		if t.Over || t.Alarms > 0 {
+			continue
+		}
+		if c.live(t.Notifier) {
+			c.opening(t, "")
+		} else {
+			t.Over = true
+			c.say("untold", fmt.Sprintf("notifier %q is gone or retired", t.Notifier))
+		}
+	}
+	if !slices.ContainsFunc(c.inc.Told, func(t Telling) bool { return !t.Over }) {
+		for _, name := range c.m.quiet(c.m.Notify) {
+			c.add(name, "")
+		}
+	}
+	c.remindLater()
+}
+
+// add tells a notifier that was not told before.
+func (c *change) add(name, text string) bool {
+	if !c.live(name) || c.silent && c.m.Notifiers[name].Pager {
+		return false
+	}
+	if t := c.inc.Telling(name); t != nil && !t.Over && t.Alarms > 0 {
+		return false
+	}
+	c.expect([]string{name})
+	c.opening(c.inc.Telling(name), text)
+	return true
+}
+
+func (c *change) opening(t *Telling, text string) {
+	t.Alarms, t.Over = 1, false
+	c.alarm(t, Opening, text)
+}
+
+// alarm queues what may ring, and remembers what the notifier knows by it.
+func (c *change) alarm(t *Telling, kind DeliveryKind, text string) {
+	t.Severity, t.At = c.inc.Severity, c.now
+	d := c.queue(t, kind, t.Alarms, text)
+	n := c.m.Notifiers[t.Notifier]
+	if n.FallbackTo != "" && n.FallbackTo != t.Notifier && kind != Fallback {
+		wait := n.FallbackAfter
+		if wait <= 0 {
+			wait = defaultFallback
+		}
+		d.FallbackAt = c.now.Add(wait)
+	}
+	c.say(string(kind), strings.TrimSuffix(fmt.Sprintf("%s to %s: %s", kind, t.Notifier, text), ": "))
+}
+
+func (c *change) queue(t *Telling, kind DeliveryKind, alarm int, text string) *Delivery {
+	c.deliveries = append(c.deliveries, Delivery{
+		Order: c.inc.Key, Incident: c.inc.ID, Notifier: t.Notifier, Kind: kind, Alarm: alarm,
+		Text: cut(text, maxText), Destination: t.Destination, Fingerprint: t.Fingerprint,
+		State: Waiting, QueuedAt: c.now, NextAt: c.now,
+	})
+	return &c.deliveries[len(c.deliveries)-1]
+}
+
+// live reports whether a notifier may be told anything but an end.
+func (c *change) live(name string) bool {
+	n, ok := c.m.Notifiers[name]
+	return ok && !n.Retired
+}
+
+// threads reports whether a notifier has a message that can be replied to.
+func (c *change) threads(t *Telling) bool {
+	return c.live(t.Notifier) && c.m.Notifiers[t.Notifier].Edits && t.Alarms > 0
+}
+
+// edit shows the incident as it is now in what was sent before.
+func (c *change) edit(t *Telling) {
+	if c.threads(t) && !t.Over {
+		c.queue(t, Update, t.Alarms, "").NextAt = c.now.Add(editAfter)
+	}
+}
+
+func (c *change) editAll() {
+	for i := range c.inc.Told {
+		c.edit(&c.inc.Told[i])
+	}
+}
+
+// reply adds a line to every thread that is not over.
+func (c *change) reply(kind DeliveryKind, text string) {
+	for i := range c.inc.Told {
+		if t := &c.inc.Told[i]; c.threads(t) && !t.Over {
+			c.queue(t, kind, t.Alarms, text)
+		}
+	}
+}
+
+// worsen tells an open incident's change: it alarms anew those who know less
+// than is true, or everybody after a quiet time, adds who was not told, and
+// edits the rest. It reports whether anything alarmed.
+func (c *change) worsen(names []string, quiet bool, why string) bool {
+	quiet = quiet && !c.inc.Flapping
+	if c.inc.Flapping {
+		c.inc.Edits++
+	}
+	var alarmed, ringing []string
+	for i := range c.inc.Told {
+		t := &c.inc.Told[i]
+		muted := c.silent && c.m.Notifiers[t.Notifier].Pager
+		if t.Over || t.Alarms == 0 || !c.live(t.Notifier) || muted {
+			continue
+		}
+		if c.inc.Severity > t.Severity || quiet {
+			ringing = append(ringing, t.Notifier)
+		}
+	}
+	for _, name := range names {
+		if c.add(name, "") {
+			alarmed = append(alarmed, name)
+		}
+	}
+	alarmed = append(alarmed, ringing...)
+	if len(alarmed) > 0 && c.inc.Acknowledged != nil {
+		c.say("acknowledged", "the acknowledgement is lifted: it alarms anew")
+		c.inc.Acknowledged = nil
+	}
+	for i := range c.inc.Told {
+		t := &c.inc.Told[i]
+		switch {
+		case slices.Contains(ringing, t.Notifier):
+			t.Alarms++
+			c.alarm(t, Alarm, why)
+			c.edit(t)
+		case !slices.Contains(alarmed, t.Notifier):
+			c.edit(t)
+		}
+	}
+	if len(alarmed) > 0 {
+		c.remindLater()
+	}
+	return len(alarmed) > 0
+}
+
+// reopen takes back a resolve.
+func (c *change) reopen() {
+	inc := &c.inc
+	inc.State, inc.ResolvedAt, inc.Resolution = Open, time.Time{}, ""
+	inc.ResolveAt, inc.WaitUntil, inc.CountAt = time.Time{}, time.Time{}, time.Time{}
+	inc.Acknowledged, inc.Escalation, inc.Edits = nil, nil, 0
+	inc.Reopenings = append(inc.Reopenings, c.now)
+	inc.Reopenings = inc.Reopenings[max(0, len(inc.Reopenings)-maxReopenings):]
+	recent := 0
+	for _, t := range inc.Reopenings {
+		if c.now.Sub(t) <= flappingWindow {
+			recent++
+		}
+	}
+	if recent >= flappingTimes {
+		inc.Flapping, inc.CountAt = true, c.now.Add(flappingCount)
+		c.say("flapping", fmt.Sprintf("came back %d times in 2 h: from here on changes are counted, not told", recent))
+	}
+}
+
+// tellAgain alarms all who were told before, and opens to who was not.
+func (c *change) tellAgain(names []string) {
+	text := ""
+	if c.inc.Flapping {
+		text = "it keeps coming back: changes are counted from here on, once an hour"
+	}
+	for i := range c.inc.Told {
+		t := &c.inc.Told[i]
+		n := c.m.Notifiers[t.Notifier]
+		if t.Alarms == 0 || !c.live(t.Notifier) || c.silent && n.Pager {
+			continue
+		}
+		t.Alarms, t.Over = 1, false
+		t.Destination, t.Fingerprint = n.Destination, n.Fingerprint
+		c.alarm(t, Reopening, text)
+		c.edit(t)
+	}
+	for _, name := range names {
+		c.add(name, text)
+	}
+	c.remindLater()
+}
+
+// remindLater sets the next reminder by the severity that is now.
+func (c *change) remindLater() {
+	c.inc.RepeatAt = after(c.now, c.m.Repeat[c.inc.Severity])
+}
+
+// escalateLater sets the decision's steps, counted from when it is told. A step
+// that is there already starts anew: an alarm anew asks for a new answer.
+func (c *change) escalateLater(d *draft, from time.Time) {
+	if from.Before(c.now) {
+		from = c.now
+	}
+	c.steps(d, func(old *Escalation, step Escalation) {
+		step.At = from.Add(step.At.Sub(c.now))
+		if old == nil {
+			c.inc.Escalation = append(c.inc.Escalation, step)
+		} else if old.Done || !from.After(c.now) {
+			*old = step
+		}
+	})
+}
+
+// escalateMore adds the steps of rules that had not matched before.
+func (c *change) escalateMore(d *draft) {
+	c.steps(d, func(old *Escalation, step Escalation) {
+		if old == nil && c.inc.Acknowledged == nil {
+			c.inc.Escalation = append(c.inc.Escalation, step)
+		}
+	})
+}
+
+// maxSteps bounds what an incident stores of its rules' escalations.
+const maxSteps = 50
+
+func (c *change) steps(d *draft, each func(old *Escalation, step Escalation)) {
+	for _, s := range d.dec.Escalate {
+		notify, why := c.m.allowed(s.Notify, d.ev)
+		for _, w := range why {
+			d.because(w)
+		}
+		known := func(name string) bool {
+			t := c.inc.Telling(name)
+			return t != nil && !t.Over
+		}
+		notify = slices.DeleteFunc(slices.Clone(notify), known)
+		if len(notify) == 0 {
+			continue
+		}
+		old := slices.IndexFunc(c.inc.Escalation, func(e Escalation) bool {
+			return e.Rule == s.Rule && slices.Equal(e.Notify, notify)
+		})
+		step := Escalation{At: c.now.Add(max(s.After, 0)), Rule: s.Rule, Notify: notify}
+		switch {
+		case old >= 0:
+			each(&c.inc.Escalation[old], step)
+		case len(c.inc.Escalation) < maxSteps:
+			each(nil, step)
+		}
+	}
+}
+
+// repeats reports whether the present severity reminds at all.
+func (c *change) repeats() bool {
+	d, ends := c.m.Repeat[c.inc.Severity].Ends()
+	return ends && d > 0 && c.inc.Severity >= event.Info
+}
