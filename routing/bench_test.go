@@ -1,0 +1,84 @@
+package routing
+
+import (
+	"fmt"
+	"testing"
+
+	"datasync-bridge/event"
+)
+
+// manyRules are n rules as a large operation would have them: most for one
+// partner and document, one in ten with a glob, a regex or a condition. One in
+// a thousand (at least one) applies to failure().
+func manyRules(n int) []Rule {
+	rules := make([]Rule, n)
+	for i := range rules {
+		partner := fmt.Sprintf("par_%d", i)
+		if i%1000 == min(n/2, 500) {
+			partner = "par_7h2k9"
+		}
+		r := Rule{
+			Name: fmt.Sprintf("rule-%d", i), Notify: []string{"archive"},
+			Match: Match{"type": "transaction.failed", event.PartnerID: partner, event.DocumentType: []any{"856", "DESADV"}},
+		}
+		if partner != "par_7h2k9" {
+			switch i % 40 {
+			case 1:
+				r.Match = Match{"type": fmt.Sprintf("sla.%d.*", i), event.DocumentType: "810"}
+			case 11:
+				r.Match = Match{event.PartnerID: map[string]any{"regex": fmt.Sprintf("par_%d_[0-9]+", i)}}
+			case 21:
+				r.When = "transaction.amount > 100"
+			case 31:
+				r.Match[event.PartnerID] = fmt.Sprintf("x%d*", i)
+			}
+		}
+		rules[i] = r
+	}
+	return rules
+}
+
+func BenchmarkMatch(b *testing.B) {
+	for _, n := range []int{10, 1_000, 10_000} {
+		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
+			tab, ev := table(b, config(manyRules(n)...)), failure()
+			tab.Decide(ev)
+			b.ReportAllocs()
+			for b.Loop() {
+				e := evaluation{table: tab, ev: &ev, values: make([]resolved, len(tab.paths))}
+				if o := e.rules(); len(o.matched) != max(1, n/1000) {
+					b.Fatalf("%d rules matched", len(o.matched))
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkDecide(b *testing.B) {
+	for _, n := range []int{10, 1_000, 10_000} {
+		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
+			tab, ev := table(b, config(manyRules(n)...)), failure()
+			b.ReportAllocs()
+			for b.Loop() {
+				tab.Decide(ev)
+			}
+		})
+	}
+}
+
+func BenchmarkWhen(b *testing.B) {
+	tab := table(b, config(Rule{When: `transaction.amount > 10000 && transaction.currency == "USD"`}))
+	ev := failure()
+	b.ReportAllocs()
+	for b.Loop() {
+		tab.Decide(ev)
+	}
+}
+
+func BenchmarkCompile(b *testing.B) {
+	cfg := config(manyRules(10_000)...)
+	b.ReportAllocs()
+	for b.Loop() {
+		table(b, cfg)
+	}
+}

@@ -1,0 +1,218 @@
+package routing
+
+import (
+	"fmt"
+	"slices"
+
+	"datasync-bridge/event"
+	"datasync-bridge/routing/incident"
+)
+
+// byDefaults is the By of a notifier that defaults.notify named.
+const byDefaults = "defaults"
+
+// compose puts a decision together from the rules that matched.
+func (e *evaluation) compose(d *incident.Decision, o outcome) {
+	t := e.table
+	d.Errors = o.errors
+	var group Group
+	handled := false
+	for _, r := range o.matched {
+		d.Rules = append(d.Rules, incident.MatchedRule{Name: r.Name, Line: r.Line, Stop: r.Stop || r.Drop, Copy: r.Copy})
+		for _, name := range r.Notify {
+			d.Notifiers = route(d.Notifiers, name, r.Name)
+		}
+		handled = handled || !r.Copy && len(r.Notify) > 0
+		group = group.or(r.Group)
+		if r.Drop {
+			handled = true
+			e.drop(d, r)
+		}
+	}
+	e.severity(d, o.matched)
+	e.group(d, group.or(t.defaults.Group))
+	if d.DroppedBy != "" {
+		return
+	}
+	if !handled || len(o.errors) > 0 {
+		for _, name := range t.defaults.Notify {
+			d.Notifiers = route(d.Notifiers, name, byDefaults)
+		}
+		d.Reasons = append(d.Reasons, whyDefaults(o))
+	}
+	if d.Effect != event.Note { // a note has no incident to escalate or repair
+		consequences(d, o.matched)
+	}
+	if why := quietBecause(d.Effect, e.ev); why != "" {
+		t.quiet(d, why)
+	}
+}
+
+// drop lets the rule drop the event, unless somebody was named before or must
+// hear of a condition that failed.
+func (e *evaluation) drop(d *incident.Decision, r *rule) {
+	switch {
+	case len(d.Notifiers) > 0:
+		d.Reasons = append(d.Reasons, fmt.Sprintf("%s does not drop it, because rule %q already named %s",
+			r, d.Notifiers[0].By[0], d.Notifiers[0].Notifier))
+	case len(d.Errors) > 0:
+		d.Reasons = append(d.Reasons, fmt.Sprintf("%s does not drop it, because a condition failed", r))
+	default:
+		d.DroppedBy = r.Name
+		d.Reasons = append(d.Reasons, fmt.Sprintf("%s drops it: %s", r, r.Why))
+	}
+}
+
+func whyDefaults(o outcome) string {
+	switch {
+	case len(o.errors) > 0:
+		return "defaults.notify is told too, because a condition failed"
+	case len(o.matched) == 0:
+		return "no rule matched, so defaults.notify is told"
+	}
+	return "no rule that matched handles it (copy, or no notify), so defaults.notify is told"
+}
+
+// route adds a notifier, or another rule that named it.
+func route(to []incident.Routed, name, by string) []incident.Routed {
+	for i := range to {
+		if to[i].Notifier == name {
+			if !slices.Contains(to[i].By, by) {
+				to[i].By = append(to[i].By, by)
+			}
+			return to
+		}
+	}
+	return append(to, incident.Routed{Notifier: name, By: []string{by}})
+}
+
+// severity takes the highest that a rule set. Equal ones: the first rule says it.
+func (e *evaluation) severity(d *incident.Decision, matched []*rule) {
+	var by *rule
+	for _, r := range matched {
+		if r.Severity != 0 && (by == nil || r.Severity > by.Severity) {
+			by = r
+		}
+	}
+	if by != nil {
+		d.Severity, d.SeverityFrom = by.Severity, by.label
+	}
+}
+
+func (e *evaluation) group(d *incident.Decision, g Group) {
+	d.Group = incident.Group{
+		Wait: *g.Wait, Interval: *g.Interval, ResolveWait: *g.ResolveWait, MaxMembers: *g.MaxMembers,
+	}
+	d.GroupBy = slices.Clone(g.By)
+	if d.GroupBy == nil {
+		d.GroupBy = DefaultGroupBy(e.ev.Class)
+	}
+	d.Key = IncidentKey(e.ev, d.GroupBy)
+}
+
+// consequences are the escalations and repairs of all rules.
+func consequences(d *incident.Decision, matched []*rule) {
+	for _, r := range matched {
+		for _, step := range r.Escalate {
+			d.Escalate = append(d.Escalate, incident.EscalateStep{
+				Rule: r.Name, After: step.After, Notify: slices.Clone(step.Notify),
+			})
+		}
+		if r.Remediate != "" && !slices.Contains(d.Remediate, r.Remediate) {
+			d.Remediate = append(d.Remediate, r.Remediate)
+		}
+	}
+}
+
+// quietBecause says why an event may not page, "" where it may.
+func quietBecause(effect event.Effect, ev *event.Event) string {
+	switch {
+	case effect == event.Note:
+		return "a note never pages"
+	case ev.Environment == event.Sandbox:
+		return "a sandbox event never pages"
+	case !ev.Authentic:
+		return "an event of an unauthenticated source never pages"
+	}
+	return ""
+}
+
+// quiet replaces every pager by its fallback, if that is none itself, or else
+// by those of defaults.notify that are not.
+func (t *Table) quiet(d *incident.Decision, why string) {
+	named := make([]string, 0, len(d.Notifiers))
+	for _, r := range d.Notifiers {
+		named = append(named, r.Notifier)
+	}
+	calm := make([]incident.Routed, 0, len(d.Notifiers))
+	for _, r := range d.Notifiers {
+		if !t.notifiers[r.Notifier].Pager {
+			calm = append(calm, r)
+			continue
+		}
+		instead := t.instead(r.Notifier)
+		if len(instead) == 0 {
+			d.Reasons = append(d.Reasons, fmt.Sprintf("%s: pager %q is left out, and there is nobody to tell instead", why, r.Notifier))
+		}
+		for _, name := range instead {
+			if slices.Contains(named, name) {
+				d.Reasons = append(d.Reasons, fmt.Sprintf("%s: pager %q is left out, and %q is told anyway", why, r.Notifier, name))
+				continue
+			}
+			calm = merge(calm, incident.Routed{Notifier: name, By: slices.Clone(r.By), Instead: r.Notifier, Why: why})
+		}
+	}
+	d.Notifiers = calm
+	d.Escalate = t.quietSteps(d)
+}
+
+// merge adds what is routed, or the rules behind it to what is there already.
+func merge(to []incident.Routed, r incident.Routed) []incident.Routed {
+	for i := range to {
+		if to[i].Notifier == r.Notifier {
+			for _, by := range r.By {
+				to = route(to, r.Notifier, by)
+			}
+			return to
+		}
+	}
+	return append(to, r)
+}
+
+// quietSteps replaces the pagers of escalations; a step that would tell only
+// those who were told before is left out.
+func (t *Table) quietSteps(d *incident.Decision) []incident.EscalateStep {
+	told := make([]string, 0, len(d.Notifiers))
+	for _, r := range d.Notifiers {
+		told = append(told, r.Notifier)
+	}
+	steps := make([]incident.EscalateStep, 0, len(d.Escalate))
+	for _, step := range d.Escalate {
+		var notify []string
+		for _, name := range step.Notify {
+			instead := []string{name}
+			if t.notifiers[name].Pager {
+				instead = t.instead(name)
+			}
+			for _, n := range instead {
+				if !slices.Contains(told, n) {
+					told, notify = append(told, n), append(notify, n)
+				}
+			}
+		}
+		if len(notify) > 0 {
+			step.Notify = notify
+			steps = append(steps, step)
+		}
+	}
+	return slices.Clip(steps)
+}
+
+// instead are the notifiers that take a pager's place.
+func (t *Table) instead(pager string) []string {
+	name := t.notifiers[pager].FallbackTo
+	if f, ok := t.notifiers[name]; ok && !f.Pager && !f.Retired {
+		return []string{name}
+	}
+	return t.quietDefaults
+}

@@ -1,0 +1,247 @@
+package routing
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"datasync-bridge/event"
+	"datasync-bridge/routing/incident"
+)
+
+// Trace is a decision with everything that was looked at on the way.
+type Trace struct {
+	Decision incident.Decision `json:"decision"`
+	// Rules are all rules of the configuration, in file order; none where the
+	// event's effect asks no rule.
+	Rules []RuleTrace `json:"rules"`
+}
+
+// RuleTrace is one rule and why it matched or not.
+type RuleTrace struct {
+	Name    string `json:"name"`
+	Line    int    `json:"line,omitempty"`
+	Matched bool   `json:"matched"`
+	// Skipped says why it was not looked at, "" where it was.
+	Skipped string `json:"skipped,omitempty"`
+	// Keys are all keys of its match, and "when" at the end if it has one.
+	Keys []KeyTrace `json:"keys,omitempty"`
+}
+
+// KeyTrace is one key of a match, or a condition.
+type KeyTrace struct {
+	Path string `json:"path"`
+	// Want is what the rule asks for, Got what the event has, both for people.
+	Want    string `json:"want"`
+	Got     string `json:"got,omitempty"`
+	Matched bool   `json:"matched"`
+	// Why explains a key that does not match for a reason that is easily
+	// missed, or a condition that failed.
+	Why string `json:"why,omitempty"`
+}
+
+// Trace evaluates like Decide, and takes notes of every rule and key.
+func (t *Table) Trace(ev event.Event) Trace {
+	trace := Trace{}
+	e := evaluation{table: t, ev: &ev, trace: &trace}
+	trace.Decision = e.run()
+	return trace
+}
+
+// matches looks at all keys, also after one that does not hold; the condition
+// is run only where all of them do, as it would be without notes.
+func (t *Trace) matches(e *evaluation, r *rule) (bool, error) {
+	note := RuleTrace{Name: r.Name, Line: r.Line, Matched: true}
+	for i := range r.conditions {
+		c := &r.conditions[i]
+		v := *e.value(c.slot)
+		for k := range c.tests {
+			test := &c.tests[k]
+			key := KeyTrace{Path: c.path, Want: test.String(), Got: v.shown(), Matched: test.holds(v)}
+			if !key.Matched {
+				key.Why = test.why(v)
+				note.Matched = false
+			}
+			note.Keys = append(note.Keys, key)
+		}
+	}
+	var err error
+	if r.when != nil {
+		key := KeyTrace{Path: "when", Want: r.when.source}
+		if note.Matched {
+			key.Matched, err = e.when(r)
+			if err != nil {
+				key.Why = err.Error()
+			}
+		} else {
+			key.Why = "not asked, because the match does not hold"
+		}
+		note.Matched = key.Matched
+		note.Keys = append(note.Keys, key)
+	}
+	t.Rules = append(t.Rules, note)
+	return note.Matched, err
+}
+
+// skipped notes a rule that was not looked at. Without notes it does nothing.
+func (t *Trace) skipped(r, by *rule) {
+	if t != nil {
+		t.Rules = append(t.Rules, RuleTrace{
+			Name: r.Name, Line: r.Line, Skipped: fmt.Sprintf("not looked at: %s stops", by.label),
+		})
+	}
+}
+
+// Verdict is the decision in one line.
+func (t Trace) Verdict() string {
+	d := t.Decision
+	told := make([]string, len(d.Notifiers))
+	for i, r := range d.Notifiers {
+		told[i] = r.Notifier
+	}
+	switch {
+	case d.Outcome == incident.OldNews:
+		return fmt.Sprintf("OLD NEWS: this %s is recorded and summarised for defaults.notify; nobody is alarmed", d.Type)
+	case d.DroppedBy != "":
+		return fmt.Sprintf("DROPPED by rule %q: nobody is told of this %s", d.DroppedBy, d.Type)
+	case d.Effect == event.Settle:
+		return fmt.Sprintf("SETTLES: %s ends what is open; no rule is asked", d.Type)
+	case d.Effect == event.None:
+		return fmt.Sprintf("NOTHING: %s tells nobody now", d.Type)
+	case len(told) == 0:
+		return fmt.Sprintf("NOBODY can be told of this %s", orElse(d.Type, "event"))
+	}
+	verb := "OPENS or joins an incident"
+	if d.Effect == event.Note {
+		verb = "NOTED"
+	}
+	return fmt.Sprintf("%s, %s: tells %s", verb, d.Severity, strings.Join(told, ", "))
+}
+
+// Write prints the trace for people. The first line is the verdict.
+func (t Trace) Write(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString(t.Verdict() + "\n\n")
+	columns(&b, "  ", t.facts())
+	if len(t.Rules) > 0 {
+		b.WriteString("\nRules, in file order\n")
+	}
+	for _, r := range t.Rules {
+		r.write(&b)
+	}
+	_, err := io.WriteString(w, strings.Map(printable, b.String()))
+	return err
+}
+
+// printable keeps what a payload holds from steering a terminal.
+func printable(r rune) rune {
+	if r == '\n' || unicode.IsPrint(r) {
+		return r
+	}
+	return '\uFFFD'
+}
+
+func (t Trace) facts() [][]string {
+	d := t.Decision
+	rows := [][]string{{"type", orElse(d.Type, "none (could not be mapped)")}, {"class", string(d.Class)}, {"effect", string(d.Effect)}}
+	add := func(name, value string) {
+		if value != "" {
+			rows = append(rows, []string{name, value})
+		}
+	}
+	add("severity", fmt.Sprintf("%s, by %s", d.Severity, d.SeverityFrom))
+	for _, r := range d.Notifiers {
+		by := "by " + strings.Join(r.By, ", ")
+		if r.Instead != "" {
+			by += fmt.Sprintf("; instead of %s: %s", r.Instead, r.Why)
+		}
+		add("tells", r.Notifier+", "+by)
+	}
+	for _, s := range d.Escalate {
+		add("escalates", fmt.Sprintf("after %s to %s, by %s", s.After, strings.Join(s.Notify, ", "), s.Rule))
+	}
+	for _, name := range d.Remediate {
+		add("remediates", name)
+	}
+	if d.Key != "" {
+		add("groups by", strings.Join(d.GroupBy, ", "))
+		add("key", d.Key)
+		add("gathers", fmt.Sprintf("wait %s, interval %s, resolve wait %s, lists %d members",
+			d.Group.Wait, d.Group.Interval, d.Group.ResolveWait, d.Group.MaxMembers))
+	}
+	for _, reason := range d.Reasons {
+		add("because", reason)
+	}
+	for _, e := range d.Errors {
+		add("failed", e)
+	}
+	add("config", d.Config)
+	return rows
+}
+
+func (r RuleTrace) write(b *strings.Builder) {
+	mark := "-"
+	if r.Matched {
+		mark = "✓"
+	}
+	line := fmt.Sprintf("  %s %s", mark, r.Name)
+	if r.Line > 0 {
+		line += fmt.Sprintf(" (line %d)", r.Line)
+	}
+	switch {
+	case r.Skipped != "":
+		line += "  " + r.Skipped
+	case len(r.Keys) == 0:
+		line += "  matches every event"
+	}
+	b.WriteString(line + "\n")
+	rows := make([][]string, 0, len(r.Keys))
+	for _, k := range r.Keys {
+		mark = "✗"
+		if k.Matched {
+			mark = "✓"
+		}
+		got := k.Got
+		if got != "" {
+			got = "has " + got
+		}
+		rows = append(rows, []string{mark, k.Path, k.Want, got, k.Why})
+	}
+	columns(b, "      ", rows)
+}
+
+// widest bounds a column, so that one long value does not push all others away.
+const widest = 48
+
+// columns aligns rows; cells at the end of a row that are empty print nothing.
+func columns(b *strings.Builder, indent string, rows [][]string) {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], min(widest, utf8.RuneCountInString(cell)))
+		}
+	}
+	for _, row := range rows {
+		end := len(row)
+		for end > 0 && row[end-1] == "" {
+			end--
+		}
+		b.WriteString(indent)
+		for i, cell := range row[:end] {
+			if i > 0 {
+				b.WriteString("  ")
+			}
+			cell = strings.ReplaceAll(cell, "\n", " ")
+			b.WriteString(cell)
+			if i < end-1 {
+				b.WriteString(strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell))))
+			}
+		}
+		b.WriteString("\n")
+	}
+}
