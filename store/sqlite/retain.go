@@ -1,0 +1,174 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+)
+
+// slice bounds how many rows one Retain deletes, and so how long it holds the
+// writer.
+const slice = 500
+
+// Retain deletes one slice of what has been kept long enough, and reports
+// whether there may be more. Nothing that an open incident, an unfinished
+// delivery or an unfinished run refers to is deleted.
+func (s *Store) Retain(ctx context.Context) (deleted int, more bool, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		now := t.now
+		r := retention{
+			tx: t, left: slice,
+			events:    now.Add(-s.cfg.Retain.Events).UnixMicro(),
+			incidents: now.Add(-s.cfg.Retain.Incidents).UnixMicro(),
+		}
+		if err := r.run(); err != nil {
+			return err
+		}
+		deleted, more = slice-r.left, r.left <= 0
+		return nil
+	})
+	if err != nil {
+		return 0, false, fmt.Errorf("delete what has been kept long enough: %w", err)
+	}
+	return deleted, more, nil
+}
+
+// retention is one slice. Left counts down and stops it.
+type retention struct {
+	*tx
+	left      int
+	events    int64 // what arrived before may go
+	incidents int64 // what ended before may go
+}
+
+func (r *retention) run() error {
+	if err := r.deleteEvents(); err != nil {
+		return err
+	}
+	if err := r.deleteIncidents(); err != nil {
+		return err
+	}
+	for _, old := range []struct {
+		query string
+		args  []any
+	}{
+		{"DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE incident = 0 AND turn IS NULL AND queued_at < ? LIMIT ?)",
+			[]any{r.incidents}},
+		{"DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE incident = 0 AND state NOT IN ('queued', 'started') AND created_at < ? LIMIT ?)",
+			[]any{r.incidents}},
+		{"DELETE FROM timeline WHERE id IN (SELECT id FROM timeline WHERE incident = 0 AND at < ? LIMIT ?)", []any{r.incidents}},
+		{"DELETE FROM recoveries WHERE (environment, handle, type) IN (SELECT environment, handle, type FROM recoveries WHERE received_at < ? LIMIT ?)",
+			[]any{r.events}},
+		{`DELETE FROM notices WHERE key IN (SELECT key FROM notices WHERE touched_at < ?
+			AND NOT EXISTS (SELECT 1 FROM timers WHERE kind = 'notice' AND subject = notices.key) LIMIT ?)`, []any{r.events}},
+	} {
+		if err := r.delete(old.query, old.args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// delete runs a statement whose last parameter is the limit.
+func (r *retention) delete(query string, args ...any) error {
+	if r.left <= 0 {
+		return nil
+	}
+	n, err := r.exec(query, append(args, r.left)...)
+	r.left -= int(n)
+	return err
+}
+
+// busyIncident is true for an incident that still has something to say.
+const busyIncident = `(i.state = 'open'
+	OR EXISTS (SELECT 1 FROM deliveries x WHERE x.incident = i.id AND x.turn IS NOT NULL)
+	OR EXISTS (SELECT 1 FROM runs x WHERE x.incident = i.id AND x.state IN ('queued', 'started')))`
+
+func (r *retention) deleteEvents() error {
+	rows, err := r.conn.QueryContext(context.Background(), `SELECT e.id, s.name, e.key FROM events e JOIN sources s ON s.id = e.source
+		WHERE e.received_at < ?
+		AND NOT EXISTS (SELECT 1 FROM pending p WHERE p.event = e.id)
+		AND NOT EXISTS (SELECT 1 FROM runs x WHERE x.event = e.id AND x.state IN ('queued', 'started'))
+		AND NOT EXISTS (SELECT 1 FROM members m JOIN incidents i ON i.id = m.incident WHERE m.event = e.id AND m.open = 1 AND i.state = 'open')
+		AND NOT EXISTS (SELECT 1 FROM decisions d JOIN incidents i ON i.id = d.incident WHERE d.event = e.id AND `+busyIncident+`)
+		ORDER BY e.received_at LIMIT ?`, r.events, r.left)
+	if err != nil {
+		return err
+	}
+	var gone []slot
+	err = each(rows, func(scan func(...any) error) error {
+		var one slot
+		var source string
+		var key []byte
+		if err := scan(&one.row, &source, &key); err != nil {
+			return err
+		}
+		one.print = fingerprint(source, key)
+		gone = append(gone, one)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, one := range gone {
+		for _, query := range []string{
+			"DELETE FROM events WHERE id = ?", "DELETE FROM bodies WHERE event = ?", "DELETE FROM decisions WHERE event = ?",
+		} {
+			if _, err := r.exec(query, one.row); err != nil {
+				return err
+			}
+		}
+	}
+	r.left -= len(gone)
+	r.committed = append(r.committed, func() {
+		for _, one := range gone {
+			r.writer.seen.remove(one.print, one.row)
+		}
+	})
+	return nil
+}
+
+// deleteIncidents takes what belongs to an incident first and the incident
+// last, so that a slice that ends half-way is continued by the next.
+func (r *retention) deleteIncidents() error {
+	var rows []int64
+	found, err := r.conn.QueryContext(context.Background(), `SELECT i.id FROM incidents i
+		WHERE i.state = 'resolved' AND i.resolved_at < ? AND NOT `+busyIncident+` ORDER BY i.resolved_at LIMIT ?`, r.incidents, max(r.left, 0))
+	if err != nil {
+		return err
+	}
+	err = each(found, func(scan func(...any) error) error {
+		var row int64
+		err := scan(&row)
+		rows = append(rows, row)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if err := r.deleteIncident(row); err != nil || r.left <= 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *retention) deleteIncident(row int64) error {
+	for _, query := range []string{
+		"DELETE FROM members WHERE row IN (SELECT row FROM members WHERE incident = ? LIMIT ?)",
+		"DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE incident = ? LIMIT ?)",
+		"DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE incident = ? LIMIT ?)",
+		"DELETE FROM timeline WHERE id IN (SELECT id FROM timeline WHERE incident = ? LIMIT ?)",
+	} {
+		if err := r.delete(query, row); err != nil {
+			return err
+		}
+	}
+	if r.left <= 0 {
+		return nil
+	}
+	if _, err := r.exec("DELETE FROM timers WHERE kind = 'incident' AND subject = ?", formatID(incidentID, row)); err != nil {
+		return err
+	}
+	return r.delete("DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE id = ? LIMIT ?)", row)
+}

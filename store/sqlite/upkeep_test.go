@@ -1,0 +1,85 @@
+package sqlite
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"datasync-bridge/routing/incident"
+)
+
+func TestABackupUnderLoadIsSoundAndComplete(t *testing.T) {
+	dir := t.TempDir()
+	s := openAt(t, filepath.Join(dir, "bridge.db"), nil)
+	for n := range int64(50) {
+		if err := acceptNth(s, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for n := int64(1000); ; n++ {
+			select {
+			case <-stop:
+				ended <- nil
+				return
+			default:
+			}
+			if err := acceptNth(s, n); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	copied := filepath.Join(dir, "copy.db")
+	err := s.Backup(context.Background(), copied)
+	close(stop)
+	if err := <-ended; err != nil {
+		t.Errorf("accepting beside the backup: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := openAt(t, copied, nil)
+	all, err := c.Pending(context.Background(), 1_000_000)
+	if err != nil || len(all) < 50 {
+		t.Fatalf("the copy has %d events (%v), want at least 50", len(all), err)
+	}
+	for _, ev := range all {
+		if _, err := s.Event(context.Background(), ev.ID); err != nil {
+			t.Errorf("the copy has an event that the store has not: %v", err)
+		}
+	}
+}
+
+func TestStatsCountWhatWaits(t *testing.T) {
+	now := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
+	s := openAt(t, filepath.Join(t.TempDir(), "bridge.db"), func() time.Time { return now })
+	in := sample(1)
+	in.ReceivedAt = now.Add(-time.Minute)
+	if _, err := s.Accept(context.Background(), in); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, s, 3, time.Time{}, func(int) string { return "k" })
+	d, _, err := s.Claim(context.Background(), "slack", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Settle(context.Background(), incident.Settlement{Delivery: d.ID, Lease: d.Lease, State: incident.Dead}); err != nil {
+		t.Fatal(err)
+	}
+	st, err := s.Stats(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.Pending != 1 || !st.OldestPending.Equal(in.ReceivedAt) {
+		t.Errorf("pending %d since %s, want 1 since %s", st.Pending, st.OldestPending, in.ReceivedAt)
+	}
+	if st.Waiting["slack"] != 2 || st.Dead["slack"] != 1 || !st.OldestWaiting.Equal(now) {
+		t.Errorf("waiting %v since %s, dead %v, want 2 since %s and 1", st.Waiting, st.OldestWaiting, st.Dead, now)
+	}
+	if st.Size == 0 {
+		t.Error("a file of no size")
+	}
+}
