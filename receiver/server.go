@@ -1,0 +1,250 @@
+// Package receiver is the public front door: it takes signed webhooks over
+// HTTP, verifies the raw bytes, and answers 2xx only for what its inbox holds
+// on disk.
+//
+// It stores nothing of a request that was not verified, decides nothing about
+// alerts, and never answers a fault of the bridge's own with a 4xx.
+//
+// A *source* is one address with its scheme and mapping. *Authentic* is an
+// event whose signature was verified. *Quarantined* is an authentic body that
+// cannot be mapped: it is stored all the same.
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"datasync-bridge/event"
+
+	"github.com/gofiber/fiber/v2"
+	recovery "github.com/gofiber/fiber/v2/middleware/recover"
+	"github.com/valyala/fasthttp"
+)
+
+// Inbox keeps verified events. It returns once the event is durable, or will
+// not be: event.ErrBusy and event.ErrUnavailable are answered 503. It does not
+// touch the body after it has returned.
+type Inbox interface {
+	Accept(ctx context.Context, r event.Received) (event.Receipt, error)
+}
+
+// Options are what a server may be given besides its configuration.
+type Options struct {
+	// Ready reports why the bridge cannot take events now. Default: it can.
+	Ready func() error
+	// Now is the clock of received_at and of freshness. Default time.Now.
+	Now func() time.Time
+	// Log takes refusals and faults. Default: none.
+	Log *slog.Logger
+	// Observe is told of every request: the source ("" for none), the code of
+	// the answer, and the time from its first byte.
+	Observe func(source, code string, took time.Duration)
+}
+
+// Server is the public listener.
+type Server struct {
+	app      *fiber.App
+	inbox    Inbox
+	ready    func() error
+	now      func() time.Time
+	observe  func(source, code string, took time.Duration)
+	rejected *rejectedLog
+	bodies   *bodies
+	proxies  proxies
+	failures *failures
+	ids      *ids
+	hooks    []*hook
+	closing  atomic.Bool
+	patience time.Duration
+	// connections bounds those that are open at one time.
+	connections int
+}
+
+// New builds a server. It refuses what Validate and ValidateSources report.
+func New(cfg Config, sources []Source, inbox Inbox, o Options) (*Server, error) {
+	cfg = cfg.WithDefaults()
+	var faults []error
+	fault := func(path, problem string) { faults = append(faults, fmt.Errorf("%s: %s", path, problem)) }
+	cfg.Validate(under("server", fault))
+	ValidateSources(sources, func(path, problem string) { fault("sources"+path, problem) })
+	s := &Server{
+		inbox: inbox, ready: o.Ready, now: o.Now, observe: o.Observe,
+		bodies:  &bodies{limit: int(cfg.BodyLimit), budget: int64(cfg.InFlight)},
+		proxies: newProxies(cfg.TrustedProxies), failures: newFailures(cfg.FailureLimit), ids: newIDs(),
+		patience: cfg.ReadTimeout + acceptTimeout + time.Second/2, connections: cfg.Concurrency,
+	}
+	if s.ready == nil {
+		s.ready = func() error { return nil }
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.observe == nil {
+		s.observe = func(string, string, time.Duration) {}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s.rejected = newRejectedLog(o.Log)
+	for i, src := range sources {
+		src = src.WithDefaults()
+		src.Validate(under(fmt.Sprintf("sources[%d]", i), fault))
+		if h, err := s.newHook(cfg, src); err == nil {
+			s.hooks = append(s.hooks, h)
+		} else if len(faults) == 0 {
+			fault(fmt.Sprintf("sources[%d]", i), err.Error())
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	s.app = newApp(cfg, s.fault)
+	s.route()
+	return s, nil
+}
+
+// newApp sets what keeps fiber and fasthttp from touching bodies, trusting
+// strangers or holding memory for them.
+func newApp(cfg Config, fault fiber.ErrorHandler) *fiber.App {
+	return fiber.New(fiber.Config{
+		Immutable:     true, // header texts outlive the handler in the store
+		CaseSensitive: true,
+		StrictRouting: true,
+
+		StreamRequestBody:            true, // nothing is allocated for what is only promised
+		DisablePreParseMultipartForm: true, // a re-written form has another signature
+		BodyLimit:                    int(cfg.BodyLimit),
+		ReadBufferSize:               16 << 10,             // the most that headers may take
+		Concurrency:                  cfg.Concurrency + 64, // the listener refuses first, in our words
+
+		ReadTimeout:  cfg.ReadTimeout, // the one guard against slow senders
+		WriteTimeout: 10 * time.Second,
+		IdleTimeout:  time.Minute,
+
+		EnableTrustedProxyCheck: true, // with no proxies named here: c.IP() is the peer
+		DisableStartupMessage:   true,
+		ErrorHandler:            fault,
+	})
+}
+
+// route lays out the public addresses. Whatever is not listed is 404.
+func (s *Server) route() {
+	s.app.Use(recovery.New(recovery.Config{
+		EnableStackTrace:  true,
+		StackTraceHandler: func(_ *fiber.Ctx, value any) { s.rejected.panicked(value, debug.Stack()) },
+	}))
+	allow := map[string]string{healthPath: "GET, HEAD", readyPath: "GET, HEAD"}
+	s.app.Get(healthPath, func(c *fiber.Ctx) error { return s.send(c, healthy, "") })
+	s.app.Get(readyPath, s.readiness)
+	for _, h := range s.hooks {
+		s.app.Post(h.source.Path, h.serve)
+		allow[h.source.Path] = "POST"
+	}
+	missing := func(c *fiber.Ctx) error {
+		a := notFound
+		if methods, ok := allow[c.Path()]; ok {
+			a = wrongMethod
+			c.Set(fiber.HeaderAllow, methods)
+		}
+		s.observe("", a.code, time.Since(c.Context().Time()))
+		s.rejected.unknown(a, c.Method(), c.Path(), s.requestID(c), s.address(c))
+		return s.send(c, a, "")
+	}
+	s.app.Use(missing)
+	s.catchOddMethods(missing)
+}
+
+// catchOddMethods answers methods that fiber does not know, which it would
+// answer itself, outside the answer table.
+func (s *Server) catchOddMethods(missing fiber.Handler) {
+	known := map[string]bool{}
+	for _, m := range fiber.DefaultMethods {
+		known[m] = true
+	}
+	next := s.app.Handler()
+	s.app.Server().Handler = func(r *fasthttp.RequestCtx) {
+		if known[string(r.Method())] {
+			next(r)
+			return
+		}
+		c := s.app.AcquireCtx(r)
+		defer s.app.ReleaseCtx(c)
+		if err := missing(c); err != nil {
+			_ = s.fault(c, err) // it only sets the answer
+		}
+	}
+}
+
+// readiness says whether events can be taken, and to strangers nothing more.
+func (s *Server) readiness(c *fiber.Ctx) error {
+	a := ready
+	if s.closing.Load() || s.ready() != nil {
+		a = notReady
+	}
+	return s.send(c, a, "")
+}
+
+// Run serves a listener until ctx ends, answers the requests in hand, and
+// returns when the last connection is done or its time is up. It closes ln.
+func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+	for _, h := range s.hooks {
+		h.source.Verify.Warnings(s.now(), func(path, problem string) {
+			s.rejected.log.Warn("source deserves a look", "source", h.source.Name, "at", "verify."+path, "why", problem)
+		})
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.app.Listener(newListener(ln, s.connections)) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve %s: %w", ln.Addr(), stopped(err))
+	case <-ctx.Done():
+	}
+	s.closing.Store(true)
+	// A shutdown that comes before serving began is forgotten, so the listener
+	// is closed first, and serving has ended before connections are waited for.
+	_ = ln.Close()
+	if err := <-served; err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+	}
+	err := s.app.ShutdownWithTimeout(s.patience)
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("shut the listener down: %w", err)
+	}
+	return nil
+}
+
+// stopped names the end of serving that nobody asked for.
+func stopped(err error) error {
+	if err == nil {
+		return errors.New("the listener was closed")
+	}
+	return err
+}
+
+// address is where a request comes from, as far as it can be known.
+func (s *Server) address(c *fiber.Ctx) netip.Addr {
+	return s.proxies.client(c.Context().RemoteAddr(), headers{&c.Request().Header}.Values(fiber.HeaderXForwardedFor))
+}
+
+// headers shows a request's headers to the verifier, copied.
+type headers struct{ of *fasthttp.RequestHeader }
+
+// Values returns all values of a header.
+func (h headers) Values(name string) []string {
+	found := h.of.PeekAll(name)
+	if len(found) == 0 {
+		return nil
+	}
+	values := make([]string, len(found))
+	for i, v := range found {
+		values[i] = string(v)
+	}
+	return values
+}
