@@ -1,0 +1,194 @@
+package notifiers
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"datasync-bridge/event"
+	"datasync-bridge/routing/incident"
+)
+
+// facts lists what an engineer asks next, the most useful first. What belongs
+// to one document is left out once several are concerned: then the list of
+// members says it for each.
+func facts(s incident.Snapshot, f fields, style Style, now time.Time) []Fact {
+	var list []Fact
+	add := func(label, text string, long bool) {
+		if text != "" {
+			list = append(list, Fact{Label: label, Text: text, Long: long})
+		}
+	}
+	alone := single(s)
+	if alone {
+		if f.text(event.DocumentType, 20) != "" {
+			add("Document", Document(f.text(event.DocumentType, 20), f.text(event.DocumentName, 40)), false)
+		}
+		add("References", Cut(strings.Join(f.references(), " · "), 200), false)
+		add("Amount", join(" ", f.money(event.Amount), f.text(event.Currency, 10)), false)
+	}
+	if !s.OpenedAt.IsZero() {
+		add("Since", style.When(s.OpenedAt, now), false)
+	}
+	if alone {
+		add("Attempts", attempts(f, style, now), false)
+	}
+	add("SLA", f.text(event.SLAName, 120), false)
+	if t := f.time(event.AckExpectedBy); !t.IsZero() {
+		add("Expected by", style.When(t, now), false)
+	}
+	if t := f.time(event.WaitedSince); !t.IsZero() && s.State != incident.Resolved {
+		add("MDN awaited since", style.When(t, now), false)
+	}
+	if t := f.time(event.CertificateExpiry); !t.IsZero() {
+		add("Valid until", style.When(t, now), false)
+	}
+	if n, err := strconv.Atoi(f.number(event.QueuedBehind)); err == nil && n > 0 {
+		add("Waiting behind it", amount(n, "document"), false)
+	}
+	add("Endpoint", join(" ", f.text(event.Protocol, 20), f.text(event.EndpointHost, 120)), false)
+	if alone {
+		add("Transaction", f.text(event.TransactionID, 80), false)
+	}
+	add("Run", f.text(event.RunID, 80), false)
+	add("Certificate", join(" · ", f.text("certificate.subject", 120), f.text(event.CertificateID, 60)), true)
+	if alone {
+		add("Error", failure(f), true)
+	} else {
+		add("First error", failure(f), true)
+	}
+	add("Acknowledgment", Cut(strings.Join(f.texts("acknowledgment.errors", 120), "; "), 400), true)
+	add("MDN", mdn(f), true)
+	if s.State != incident.Resolved {
+		contact := f.contact()
+		if first := leadPartner(s); contact != "" && partner(s) != first {
+			contact = join(": ", first, contact)
+		}
+		add("Contact", contact, true)
+	}
+	return list
+}
+
+func attempts(f fields, style Style, now time.Time) string {
+	text := f.number(event.AttemptNumber)
+	if text == "" {
+		return ""
+	}
+	if most := f.number(event.AttemptMax); most != "" {
+		text += " of " + most
+	}
+	if next := f.time(event.NextRetryAt); !next.IsZero() {
+		text += ", next " + style.When(next, now)
+	}
+	return text
+}
+
+// failure is the far side's own account: message, code, category, and the
+// request id that a ticket with Datasync must quote.
+func failure(f fields) string {
+	text := f.text(event.ErrorMessage, 500)
+	text = join(" ", text, strings.TrimSpace(bracketed(join(", ", f.text(event.ErrorCode, 80), f.text(event.ErrorCategory, 40)))))
+	if id := f.text(event.ErrorRequestID, 80); id != "" {
+		text = join(" · ", text, "request id "+id)
+	}
+	return text
+}
+
+func mdn(f fields) string {
+	_, modifier, found := strings.Cut(f.text(event.Disposition, 200), ";")
+	if !found {
+		modifier = f.text(event.Disposition, 200)
+	}
+	return join(" · ", strings.TrimSpace(modifier), f.text(event.MDNText, 400))
+}
+
+func amount(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// news words what a delivery adds to the incident as it stands. Its Text was
+// written by the bridge, yet may quote the far side, so it is cleaned too.
+func news(d incident.Delivery, style Style, now time.Time) string {
+	s, text := d.Snapshot, Clean(d.Text, 900)
+	switch d.Kind {
+	case incident.Alarm:
+		return join(": ", "Alarm again", text)
+	case incident.Reopening:
+		return join(": ", "It is back", text)
+	case incident.Fallback:
+		rest := strings.TrimLeft(strings.TrimPrefix(text, "NOT PAGED"), ": ")
+		if rest == "" {
+			rest = "the pager did not accept this alarm"
+		}
+		return "NOT PAGED: " + rest
+	case incident.Reminder:
+		return join(". ", "Still open after "+Span(now.Sub(s.OpenedAt))+", and nobody has acknowledged it", text)
+	case incident.Acknowledged:
+		if s.Acknowledged != nil {
+			return acknowledged(*s.Acknowledged, style, now)
+		}
+		return join(": ", "Acknowledged", text)
+	case incident.Escalated:
+		return join(": ", "Escalated", strings.TrimPrefix(text, "Escalated: "))
+	case incident.RunResult:
+		return join(": ", "Automation", text)
+	}
+	return text
+}
+
+// status lists what is true of the incident as a whole, beyond its severity.
+func status(d incident.Delivery, style Style, now time.Time) []string {
+	s := d.Snapshot
+	var lines []string
+	if s.State == incident.Resolved {
+		lines = append(lines, ended(s, style, now))
+	} else if s.Acknowledged != nil && d.Kind != incident.Acknowledged {
+		lines = append(lines, acknowledged(*s.Acknowledged, style, now))
+	}
+	if s.State != incident.Resolved && s.Open == 0 && s.Total > 0 {
+		lines = append(lines, "Nothing of it is open any more; it is held a while before it counts as over")
+	}
+	if s.Flapping {
+		lines = append(lines, "Flapping: it keeps coming back, so changes are only counted")
+	} else if s.Reopenings > 0 && d.Kind != incident.Reopening && s.State != incident.Resolved {
+		lines = append(lines, "Reopened "+amount(s.Reopenings, "time"))
+	}
+	return lines
+}
+
+func acknowledged(m incident.Mark, style Style, now time.Time) string {
+	text := "Acknowledged by " + Clean(m.By, 80)
+	if !m.At.IsZero() {
+		text += " at " + style.When(m.At, now)
+	}
+	return join(": ", text, Clean(m.Why, 300))
+}
+
+// ended says how an incident ended and what it had been. The lead's words stand
+// for the lead alone: by now nothing tells what was true of the others.
+func ended(s incident.Snapshot, style Style, now time.Time) string {
+	first := s
+	first.State, first.Documents, first.Open, first.Total, first.Members = incident.Open, nil, 1, 1, nil
+	was := "It was: " + Headline(first)
+	if s.Total > 1 {
+		was = "It began with: " + Headline(first)
+	}
+	at := ""
+	if !s.ResolvedAt.IsZero() {
+		at = " at " + style.When(s.ResolvedAt, now)
+	}
+	switch s.Resolution {
+	case incident.Unconfirmed:
+		return "Closed" + at + " as unconfirmed: no recovery seen, and nothing new was heard. " + was
+	case incident.Manual:
+		if n := len(s.Notes); n > 0 { // the newest says who did it, and why
+			return "Closed" + at + ", " + Clean(s.Notes[n-1], 280) + ". " + was
+		}
+		return "Closed by hand" + at + ". " + was
+	}
+	return "Recovered" + at + ". " + was
+}

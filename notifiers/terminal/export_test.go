@@ -1,0 +1,4 @@
+package terminal
+
+// Coloured is shown to tests: whether out is a terminal decides it.
+var Coloured = coloured
