@@ -1,0 +1,314 @@
+package remediation_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"datasync-bridge/datasync/remediation"
+	"datasync-bridge/event"
+	"datasync-bridge/routing/incident"
+)
+
+var auto = remediation.Options{BaseURLLoopback: true, Configured: true}
+
+// entry is a remediation in a mode.
+func entry(mode string) remediation.Config {
+	return remediation.Config{
+		Name: "resend-status", Workflow: "resend_status", Mode: mode,
+		Params: map[string]any{"transaction_id": "{{ .transaction.id }}"},
+	}
+}
+
+func compile(t *testing.T, o remediation.Options, cfgs ...remediation.Config) *remediation.Guard {
+	t.Helper()
+	g, problems := remediation.Compile(cfgs, o)
+	if len(problems) > 0 {
+		t.Fatalf("problems: %+v", problems)
+	}
+	return g
+}
+
+// failure is an event that may start a run; each change makes it one that may not.
+func failure(change ...func(*event.Event)) event.Event {
+	ev := event.Event{
+		ID: "ev_1", Source: "datasync", Environment: event.Production, Origin: event.OriginWebhook, Authentic: true,
+		Type: "transaction.failed", Known: true, Effect: event.Open, Class: event.Connectivity,
+		Fields: map[string]any{
+			event.TransactionID: "txn_1", event.DocumentType: "214", event.Direction: "outbound",
+			event.PartnerID: "par_1", event.AttemptFinal: true,
+		},
+	}
+	for _, c := range change {
+		c(&ev)
+	}
+	return ev
+}
+
+func field(path string, v any) func(*event.Event) {
+	return func(ev *event.Event) {
+		if v == nil {
+			delete(ev.Fields, path)
+			return
+		}
+		ev.Fields[path] = v
+	}
+}
+
+var named = incident.Decision{Remediate: []string{"resend-status"}}
+
+func TestModesOfAnEventThatMayRun(t *testing.T) {
+	for mode, want := range map[string]incident.RunState{
+		"": incident.RunDry, remediation.ModeDryRun: incident.RunDry, remediation.ModeAuto: incident.RunQueued, remediation.ModeOff: "",
+	} {
+		runs := compile(t, auto, entry(mode)).Propose(failure(), named)
+		if want == "" {
+			if len(runs) != 0 {
+				t.Errorf("mode off proposed %+v", runs)
+			}
+			continue
+		}
+		if len(runs) != 1 || runs[0].State != want {
+			t.Errorf("mode %q: %+v, want one run that is %q", mode, runs, want)
+		}
+	}
+}
+
+func TestQueuedRunHoldsAllThatTheCallNeeds(t *testing.T) {
+	c := entry(remediation.ModeAuto)
+	c.Params = map[string]any{
+		"transaction_id": "{{ .transaction.id }}", "note": "{{ upper .partner.id }} {{ .data.reason }}",
+		"times": json.Number("3"), "force": true, "nothing": nil,
+		"deep": map[string]any{"list": []any{"{{ .id }}", 1.5}}, "amount": "{{ .transaction.amount }}",
+		"empty": "", "bol": "{{ .transaction.references.bol }}",
+	}
+	c.Limit.PerTransaction = "2/24h"
+	d := named
+	d.Incident = "in_1"
+	got := compile(t, auto, c).Propose(failure(
+		field(event.Amount, 1234567.5), field(event.ReferencePrefix+"bol", "B1"), field(event.ReferencePrefix+"bol.no", "B2"),
+		func(ev *event.Event) { ev.Data = map[string]any{"reason": "line down"} },
+	), d)
+	want := []incident.Run{{
+		Remediation: "resend-status", Workflow: "resend_status", Incident: "in_1", Event: "ev_1",
+		Environment: event.Production, Transaction: "txn_1", Partner: "par_1", State: incident.RunQueued,
+		Params: map[string]any{
+			"transaction_id": "txn_1", "note": "PAR_1 line down", "times": json.Number("3"), "force": true, "nothing": nil,
+			"deep": map[string]any{"list": []any{"ev_1", 1.5}}, "amount": "1234567.5",
+			"empty": "", "bol": "B1",
+		},
+		Limits: incident.Limits{
+			PerTransaction: incident.Rate{Count: 2, Per: 24 * 3600e9}, PerPartner: incident.Rate{Count: 5, Per: 3600e9},
+			Overall: incident.Rate{Count: 20, Per: 3600e9}, Cooldown: remediation.DefaultCooldown,
+		},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Every safety rule that looks at the event, each broken alone.
+func TestRefusals(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*event.Event)
+		why    string
+	}{
+		{"not authentic", func(ev *event.Event) { ev.Authentic = false }, "signature"},
+		{"sandbox", func(ev *event.Event) { ev.Environment = event.Sandbox }, "production"},
+		{"no environment", func(ev *event.Event) { ev.Environment = "" }, "production"},
+		{"replayed", func(ev *event.Event) { ev.Origin = event.OriginReplay }, "replay"},
+		{"conflict", func(ev *event.Event) { ev.Conflict = true }, "other content"},
+		{"quarantined", func(ev *event.Event) { ev.Quarantine = "no JSON" }, "read"},
+		{"unknown type", func(ev *event.Event) { ev.Known = false }, "mapping"},
+		{"more attempts to come", field(event.AttemptFinal, false), "retrying"},
+		{"a retry mapped as opening", func(ev *event.Event) { ev.Type = "transaction.retrying" }, "retrying"},
+		{"a recovery", func(ev *event.Event) { ev.Effect = event.Settle }, "opens nothing"},
+		{"a note", func(ev *event.Event) { ev.Effect = event.Note }, "opens nothing"},
+		{"an automation's failure", func(ev *event.Event) { ev.Type = "automation.failed" }, "never starts another"},
+		{"a failure that names our run", field(event.RunKey, "resend_status:txn_1:1"), "never starts another"},
+		{"a failure that names a run", field(event.RunID, "run_1"), "never starts another"},
+		{"no transaction", field(event.TransactionID, nil), "no transaction"},
+		{"no partner", field(event.PartnerID, nil), "no partner"},
+		{"no document type", field(event.DocumentType, nil), "no document type"},
+		{"inbound", field(event.Direction, "inbound"), "inbound"},
+		{"a credit note by name", field(event.DocumentName, "Credit_Note"), "credit note"},
+		{"a template's field is missing", func(ev *event.Event) { ev.Data = nil }, "reason"},
+		{"a template's field is null", func(ev *event.Event) { ev.Data = map[string]any{"reason": nil} }, "reason"},
+		{"a parameter comes out empty", func(ev *event.Event) { ev.Data = map[string]any{"reason": "  "} }, "empty"},
+		{"a parameter without end", func(ev *event.Event) { ev.Data = map[string]any{"reason": strings.Repeat("x", 5000)} }, "4096"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := entry(remediation.ModeAuto)
+			c.Params["reason"] = "{{ .data.reason }}"
+			ev := failure(func(ev *event.Event) { ev.Data = map[string]any{"reason": "x"} }, tt.change)
+			runs := compile(t, auto, c).Propose(ev, named)
+			if len(runs) != 1 || runs[0].State != incident.RunRefused || !strings.Contains(runs[0].Why, tt.why) {
+				t.Errorf("%+v, want one refused because of %q", runs, tt.why)
+			}
+			if len(runs) == 1 && runs[0].Params != nil {
+				t.Errorf("a refused run has params %v", runs[0].Params)
+			}
+		})
+	}
+	c := entry(remediation.ModeAuto)
+	c.Params["reason"] = "{{ .data.reason }}"
+	ok := failure(func(ev *event.Event) { ev.Data = map[string]any{"reason": "x"} })
+	if runs := compile(t, auto, c).Propose(ok, named); runs[0].State != incident.RunQueued {
+		t.Errorf("nothing broken, and yet %+v", runs[0])
+	}
+}
+
+// Which document in which class may run without a person, in each mode. All
+// that is not listed is refused.
+func TestDocumentsAndClasses(t *testing.T) {
+	may := map[string][]event.Class{}
+	for _, receipt := range []string{"997", "999", "TA1", "CONTRL"} {
+		may[receipt] = []event.Class{event.Connectivity, event.PartnerFault, event.Platform, event.Storage}
+	}
+	for _, latest := range []string{"214", "846", "990", "IFTSTA"} {
+		may[latest] = []event.Class{event.Connectivity, event.AckOverdue}
+	}
+	documents := []string{
+		"997", "999", "TA1", "CONTRL", "214", "846", "990", "IFTSTA", "contrl",
+		"856", "DESADV", "940", "945", "943", "944", "850", "860", "204", "ORDERS", "ORDCHG", "IFTMIN",
+		"810", "210", "INVOIC", "820", "REMADV", "812", "830", "855", "824", "APERAK", "ORDRSP", "XYZ", "0214", " ",
+	}
+	classes := []event.Class{
+		event.Connectivity, event.Authentication, event.Certificate, event.Configuration, event.Integrity, event.PartnerFault,
+		event.Validation, event.MappingFault, event.Storage, event.Platform, event.MDNTimeout, event.MDNNegative,
+		event.FunctionalReject, event.AckOverdue, event.SLA, event.AutomationFault, event.QuarantineClass, event.UnknownClass,
+		event.BridgeClass, "of a later version",
+	}
+	guards := map[string]*remediation.Guard{}
+	for _, mode := range []string{remediation.ModeOff, remediation.ModeDryRun, remediation.ModeAuto} {
+		guards[mode] = compile(t, auto, entry(mode))
+	}
+	allowed := 0
+	for _, document := range documents {
+		for _, class := range classes {
+			want := incident.RunRefused
+			for _, c := range may[strings.ToUpper(document)] {
+				if c == class {
+					want = ""
+					allowed++
+				}
+			}
+			for mode, g := range guards {
+				runs := g.Propose(failure(field(event.DocumentType, document), func(ev *event.Event) { ev.Class = class }), named)
+				expect := want
+				if want == "" {
+					expect = map[string]incident.RunState{remediation.ModeDryRun: incident.RunDry, remediation.ModeAuto: incident.RunQueued}[mode]
+				}
+				if mode == remediation.ModeOff {
+					if len(runs) != 0 {
+						t.Errorf("%s %s off: %+v", document, class, runs)
+					}
+					continue
+				}
+				if len(runs) != 1 || runs[0].State != expect || (expect == incident.RunRefused) != (runs[0].Why != "" && runs[0].Params == nil) {
+					t.Errorf("%s %s %s: %+v, want %s", document, class, mode, runs, expect)
+				}
+			}
+		}
+	}
+	if allowed != 5*4+4*2 { // contrl is CONTRL
+		t.Errorf("%d pairs are allowed, want 28", allowed)
+	}
+}
+
+// A resend in these classes is refused for the class itself, whatever the
+// document would allow.
+func TestClassesThatAreNeverResentSayWhy(t *testing.T) {
+	g := compile(t, auto, entry(remediation.ModeAuto))
+	for _, class := range []event.Class{
+		event.MDNTimeout, event.Certificate, event.Authentication, event.Configuration,
+		event.MDNNegative, event.FunctionalReject, event.Validation, event.MappingFault,
+	} {
+		runs := g.Propose(failure(func(ev *event.Event) { ev.Class = class }), named)
+		if len(runs) != 1 || runs[0].State != incident.RunRefused || !strings.HasPrefix(runs[0].Why, class.Words()+": ") {
+			t.Errorf("%s: %+v, want a refusal that begins with the class", class, runs)
+		}
+	}
+}
+
+func TestSeveralRulesMayNameOneRemediation(t *testing.T) {
+	g := compile(t, auto, entry(remediation.ModeAuto))
+	runs := g.Propose(failure(), incident.Decision{Remediate: []string{"resend-status", "resend-status", "gone"}})
+	if len(runs) != 2 || runs[0].State != incident.RunQueued || runs[1].State != incident.RunRefused {
+		t.Errorf("%+v, want one queued and one refused for its unknown name", runs)
+	}
+	if runs := g.Propose(failure(), incident.Decision{Remediate: []string{"resend-status"}, DroppedBy: "mute"}); runs != nil {
+		t.Errorf("a dropped event proposed %+v", runs)
+	}
+	if runs := g.Propose(failure(), incident.Decision{}); runs != nil {
+		t.Errorf("nothing named, and yet %+v", runs)
+	}
+}
+
+func TestCompileTellsAllFaults(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*remediation.Config)
+		o      remediation.Options
+		want   []string // path: part of the text
+	}{
+		{name: "none"},
+		{name: "no name", change: func(c *remediation.Config) { c.Name = "" }, want: []string{"name: missing"}},
+		{name: "no workflow", change: func(c *remediation.Config) { c.Workflow = "" }, want: []string{"workflow: missing"}},
+		{name: "approve", change: func(c *remediation.Config) { c.Mode = "approve" }, want: []string{"mode: not supported in this version"}},
+		{name: "another mode", change: func(c *remediation.Config) { c.Mode = "yolo" }, want: []string{"mode: no mode"}},
+		{name: "auto on the internet", change: func(c *remediation.Config) { c.Mode = "auto" }, o: remediation.Options{Configured: true}, want: []string{"mode: guard rails of a later version"}},
+		{name: "auto without credentials", change: func(c *remediation.Config) { c.Mode = "auto" }, o: remediation.Options{BaseURLLoopback: true}, want: []string{"mode: client_id"}},
+		{name: "limits", change: func(c *remediation.Config) {
+			c.Limit = remediation.Limit{PerTransaction: "2", PerPartner: "0/1h", Overall: "3/0s"}
+		}, want: []string{"limit.overall: window", "limit.per_partner: nothing", "limit.per_transaction: no limit"}},
+		{name: "cooldown", change: func(c *remediation.Config) { c.Cooldown = -1 }, want: []string{"cooldown: negative"}},
+		{name: "a typo in a field", change: func(c *remediation.Config) { c.Params["x"] = "{{ .transaction.idd }}" }, want: []string{"params.x: no field .transaction.idd"}},
+		{name: "an object", change: func(c *remediation.Config) { c.Params["x"] = "{{ .transaction }}" }, want: []string{"params.x: is an object"}},
+		{name: "everything", change: func(c *remediation.Config) { c.Params["x"] = "{{ . }}" }, want: []string{"params.x: not allowed"}},
+		{name: "syntax", change: func(c *remediation.Config) { c.Params["x"] = []any{"{{ .transaction.id"} }, want: []string{"params.x[0]: unclosed"}},
+		{name: "range", change: func(c *remediation.Config) { c.Params["x"] = "{{ range 1000000000 }}x{{ end }}" }, want: []string{"params.x: not allowed"}},
+		{name: "printf", change: func(c *remediation.Config) { c.Params["x"] = `{{ printf "%*d" 1000000 1 }}` }, want: []string{"params.x: printf is not allowed"}},
+		{name: "a variable", change: func(c *remediation.Config) { c.Params["x"] = `{{ $x := .transaction.id }}{{ $x }}` }, want: []string{"params.x: not allowed"}},
+		{name: "a template in it", change: func(c *remediation.Config) { c.Params["x"] = `{{ define "a" }}{{ end }}x` }, want: []string{"params.x: not allowed"}},
+		{name: "a function that does not fit", change: func(c *remediation.Config) { c.Params["x"] = `{{ lower 3 }}` }, want: []string{"params.x: "}},
+		{name: "a constant may be empty", change: func(c *remediation.Config) { c.Params["x"] = "" }},
+		{name: "a condition may leave nothing", change: func(c *remediation.Config) { c.Params["x"] = `{{ if eq .partner.id "p" }}y{{ end }}` }},
+		{name: "raw payload and references are free", change: func(c *remediation.Config) {
+			c.Params["x"] = `{{ .data.shipment.id }}{{ .transaction.references.bol }}{{ if eq .partner.id "p" }}y{{ else }}{{ .partner.name }}{{ end }}`
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := entry("")
+			if tt.change != nil {
+				tt.change(&c)
+			}
+			_, problems := remediation.Compile([]remediation.Config{c}, tt.o)
+			if len(problems) != len(tt.want) {
+				t.Fatalf("problems %+v, want %v", problems, tt.want)
+			}
+			for i, want := range tt.want {
+				path, part, _ := strings.Cut(want, ": ")
+				if problems[i].Path != "remediations[0]."+path || !strings.Contains(problems[i].Text, part) {
+					t.Errorf("problem %+v, want %s", problems[i], want)
+				}
+			}
+		})
+	}
+	_, problems := remediation.Compile([]remediation.Config{entry(""), entry("")}, auto)
+	if len(problems) != 1 || problems[0].Path != "remediations[1].name" {
+		t.Errorf("two of one name: %+v", problems)
+	}
+}
+
+func TestNamesStandInFileOrder(t *testing.T) {
+	b, a := entry(""), entry("")
+	b.Name, a.Name = "b", "a"
+	if got := fmt.Sprint(compile(t, auto, b, a).Names()); got != "[b a]" {
+		t.Errorf("names %s", got)
+	}
+}
