@@ -1,0 +1,164 @@
+package web
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	osuser "os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+const localPrefix = "local:"
+
+// user is a person, known by the SHA-256 of a token.
+type user struct {
+	name   string
+	digest [sha256.Size]byte
+	roles  []string
+}
+
+func configured(u User) user {
+	out := user{name: u.Name, roles: u.Roles}
+	digest, err := hex.DecodeString(u.TokenSHA256)
+	if err != nil || copy(out.digest[:], digest) != sha256.Size {
+		out.roles = nil // a digest that cannot be met; Validate has said so
+	}
+	return out
+}
+
+func local(token string) user {
+	return user{LocalName(), sha256.Sum256([]byte(token)), roles}
+}
+
+// LocalName is who acts with the generated token, or on the store's file
+// itself: "local:" and the name of the operating system's user.
+func LocalName() string {
+	if u, err := osuser.Current(); err == nil && u.Username != "" {
+		return localPrefix + u.Username
+	}
+	return localPrefix + strconv.Itoa(os.Getuid())
+}
+
+// open are the paths without a token: they tell machines whether the bridge is
+// well, and nothing about anybody's business.
+var open = []string{"/healthz", "/readyz", "/metrics"}
+
+// authenticate lets a request pass if its token's user may do it.
+func (s *Server) authenticate(c *fiber.Ctx) error {
+	if slices.Contains(open, c.Path()) {
+		return c.Next()
+	}
+	u := s.user(c.Get(fiber.HeaderAuthorization))
+	if u == nil {
+		c.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="datasync-bridge"`)
+		return problem(fiber.StatusUnauthorized, "unauthorized", "a valid bearer token is needed")
+	}
+	c.Locals(userKey, u.name)
+	role := Operate
+	if c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead {
+		role = View
+	}
+	if !slices.Contains(u.roles, role) {
+		return problem(fiber.StatusForbidden, "forbidden", fmt.Sprintf("%s lacks the role %q", u.name, role))
+	}
+	return c.Next()
+}
+
+// user finds whose token a header carries. Digests are compared, all of them
+// and in constant time, so that timing tells nothing about any token.
+func (s *Server) user(header string) *user {
+	scheme, token, ok := strings.Cut(header, " ")
+	if !ok || !strings.EqualFold(scheme, "bearer") || token == "" {
+		return nil
+	}
+	digest := sha256.Sum256([]byte(token))
+	var found *user
+	for i := range s.users {
+		if subtle.ConstantTimeCompare(digest[:], s.users[i].digest[:]) == 1 {
+			found = &s.users[i]
+		}
+	}
+	return found
+}
+
+// tokenForm is what localToken writes: 256 random bits in hex.
+const tokenLength = 64
+
+// localToken reads the token in the file, or makes a new one. A file that
+// others can read is not trusted: its token is replaced.
+func localToken(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("no users are configured and no token file is named")
+	}
+	token, err := readToken(path)
+	if err == nil || !errors.Is(err, errRenew) {
+		return token, err
+	}
+	random := make([]byte, tokenLength/2)
+	if _, err := rand.Read(random); err != nil {
+		return "", err
+	}
+	token = hex.EncodeToString(random)
+	return token, writeToken(path, token)
+}
+
+var errRenew = errors.New("needs a new token")
+
+func readToken(path string) (string, error) {
+	f, err := os.Open(path) // #nosec G304 -- a path beside the configured store
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", errRenew
+	}
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }() // read only: nothing to lose
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
+		return "", errRenew
+	}
+	text, err := io.ReadAll(io.LimitReader(f, 2*tokenLength))
+	if err != nil {
+		return "", err
+	}
+	token := strings.TrimSpace(string(text))
+	if !hexDigest.MatchString(token) {
+		return "", errRenew
+	}
+	return token, nil
+}
+
+// writeToken replaces the file in one step; CreateTemp gives it mode 0600.
+func writeToken(path, token string) (err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".token-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name()) // the error that counts is err
+		}
+	}()
+	_, err = f.WriteString(token + "\n")
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,197 @@
+// Package client calls the admin API of a running bridge, for the command line.
+//
+// An answer that is no success comes back as *view.Error with the server's
+// words; anything else is a failure to reach it. The token is sent to the one
+// address given and to nowhere else: redirects are not followed.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"datasync-bridge/routing/incident"
+	"datasync-bridge/web/view"
+)
+
+// maxAnswer bounds what is read of an answer: a page of 1,000 rows fits.
+const maxAnswer = 64 << 20
+
+// Client speaks to one bridge. It is safe for concurrent use.
+type Client struct {
+	base  string
+	token string
+	http  *http.Client
+}
+
+// New returns a client of the bridge at base, such as "http://127.0.0.1:9090".
+// A transport may carry a certificate pool; nil is the default one, without a
+// proxy, because the admin listener is near.
+func New(base, token string, transport http.RoundTripper) (*Client, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, fmt.Errorf("%q is no address; write http://127.0.0.1:9090", base)
+	}
+	if transport == nil {
+		transport = &http.Transport{Proxy: nil, ResponseHeaderTimeout: 15 * time.Second}
+	}
+	return &Client{
+		base:  strings.TrimSuffix(base, "/") + "/api/v1/",
+		token: token,
+		http: &http.Client{
+			Transport: transport,
+			Timeout:   30 * time.Second,
+			CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse
+			},
+		},
+	}, nil
+}
+
+// Status tells what is running.
+func (c *Client) Status(ctx context.Context) (view.Status, error) {
+	return get[view.Status](ctx, c, "status")
+}
+
+// Events lists received events.
+func (c *Client) Events(ctx context.Context, f incident.Filter) (view.List[view.Event], error) {
+	return get[view.List[view.Event]](ctx, c, "events"+query(f))
+}
+
+// Event shows one event with its decision and body.
+func (c *Client) Event(ctx context.Context, id string) (view.Event, error) {
+	return get[view.Event](ctx, c, "events/"+url.PathEscape(id))
+}
+
+// Incidents lists incidents.
+func (c *Client) Incidents(ctx context.Context, f incident.Filter) (view.List[view.Incident], error) {
+	return get[view.List[view.Incident]](ctx, c, "incidents"+query(f))
+}
+
+// Incident shows one incident with all that belongs to it.
+func (c *Client) Incident(ctx context.Context, id string) (view.Incident, error) {
+	return get[view.Incident](ctx, c, "incidents/"+url.PathEscape(id))
+}
+
+// Deliveries lists notifications on their way.
+func (c *Client) Deliveries(ctx context.Context, f incident.Filter) (view.List[view.Delivery], error) {
+	return get[view.List[view.Delivery]](ctx, c, "deliveries"+query(f))
+}
+
+// Delivery shows one delivery.
+func (c *Client) Delivery(ctx context.Context, id string) (view.Delivery, error) {
+	return get[view.Delivery](ctx, c, "deliveries/"+url.PathEscape(id))
+}
+
+// Runs lists runs of automations.
+func (c *Client) Runs(ctx context.Context, f incident.Filter) (view.List[view.Run], error) {
+	return get[view.List[view.Run]](ctx, c, "runs"+query(f))
+}
+
+// Run shows one run.
+func (c *Client) Run(ctx context.Context, id string) (view.Run, error) {
+	return get[view.Run](ctx, c, "runs/"+url.PathEscape(id))
+}
+
+// Acknowledge stops reminders and escalation of an incident.
+func (c *Client) Acknowledge(ctx context.Context, id, why string) error {
+	return c.post(ctx, "incidents/"+url.PathEscape(id)+"/acknowledge", why)
+}
+
+// Resolve ends an incident by hand; why is required.
+func (c *Client) Resolve(ctx context.Context, id, why string) error {
+	return c.post(ctx, "incidents/"+url.PathEscape(id)+"/resolve", why)
+}
+
+// RetryDelivery puts a dead delivery back in its queue.
+func (c *Client) RetryDelivery(ctx context.Context, id string) error {
+	return c.post(ctx, "deliveries/"+url.PathEscape(id)+"/retry", "")
+}
+
+func query(f incident.Filter) string {
+	q := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	set("state", f.State)
+	set("incident", f.Incident)
+	set("event", f.Event)
+	set("notifier", f.Notifier)
+	set("source", f.Source)
+	set("before", f.Before)
+	if !f.Since.IsZero() {
+		set("since", f.Since.UTC().Format(time.RFC3339))
+	}
+	if !f.Until.IsZero() {
+		set("until", f.Until.UTC().Format(time.RFC3339))
+	}
+	if f.Limit > 0 {
+		set("limit", strconv.Itoa(f.Limit))
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
+}
+
+func get[V any](ctx context.Context, c *Client, path string) (V, error) {
+	var v V
+	err := c.call(ctx, http.MethodGet, path, nil, &v)
+	return v, err
+}
+
+func (c *Client) post(ctx context.Context, path, why string) error {
+	body, err := json.Marshal(struct {
+		Why string `json:"why,omitempty"`
+	}{why})
+	if err != nil {
+		return fmt.Errorf("write the request: %w", err)
+	}
+	return c.call(ctx, http.MethodPost, path, body, &view.Done{})
+}
+
+func (c *Client) call(ctx context.Context, method, path string, body []byte, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("call the bridge: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("Accept", "application/json")
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("call the bridge: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }() // read only: nothing to lose
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read the bridge's answer: %w", err)
+	}
+	if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return fmt.Errorf("the answer is no JSON (status %d): is this the bridge's admin address?", resp.StatusCode)
+	}
+	if resp.StatusCode != http.StatusOK {
+		refusal := &view.Error{Status: resp.StatusCode}
+		if err := json.Unmarshal(text, refusal); err != nil || refusal.Message == "" {
+			return fmt.Errorf("the bridge answered status %d", resp.StatusCode)
+		}
+		return refusal
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return errors.Join(errors.New("read the bridge's answer"), err)
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+// Package web is the admin listener: health and metrics for machines, and the
+// admin API (/api/v1) by which people see and operate a running bridge.
+//
+// Everything except /healthz, /readyz and /metrics needs a bearer token, on
+// loopback too, because a browser on the same machine can be made to call
+// loopback. A *user* is a name with roles; the name goes into every record of
+// what was done. It never decides anything about incidents: reads go to a
+// Reader, deeds to an Operator.
+package web
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/gofiber/fiber/v2/middleware/recover"
+
+	"datasync-bridge/event"
+	"datasync-bridge/routing/incident"
+	"datasync-bridge/web/view"
+)
+
+// Reader is what the API lists and shows.
+type Reader interface {
+	Events
+	Incidents
+	Deliveries
+	Runs
+}
+
+// Events reads received events.
+type Events interface {
+	Event(ctx context.Context, id string) (event.Stored, error)
+	Events(ctx context.Context, f incident.Filter) ([]event.Stored, error)
+}
+
+// Incidents reads incidents and what belongs to one.
+type Incidents interface {
+	Incident(ctx context.Context, id string) (incident.Incident, error)
+	Incidents(ctx context.Context, f incident.Filter) ([]incident.Incident, error)
+	Members(ctx context.Context, incidentID string, limit int) ([]incident.Member, error)
+	Timeline(ctx context.Context, incidentID string, limit int) ([]incident.Entry, error)
+}
+
+// Deliveries reads notifications on their way.
+type Deliveries interface {
+	Delivery(ctx context.Context, id string) (incident.Delivery, error)
+	Deliveries(ctx context.Context, f incident.Filter) ([]incident.Delivery, error)
+}
+
+// Runs reads runs of automations.
+type Runs interface {
+	Run(ctx context.Context, id string) (incident.Run, error)
+	Runs(ctx context.Context, f incident.Filter) ([]incident.Run, error)
+}
+
+// Operator does what a person asks for, in the person's name. An error that is
+// neither event.ErrNotFound nor the store's own trouble is a refusal, and its
+// text is told to the person: the incident is over, the delivery is not dead.
+type Operator interface {
+	Acknowledge(ctx context.Context, incidentID, by, why string) error
+	Resolve(ctx context.Context, incidentID, by, why string) error
+	RetryDelivery(ctx context.Context, deliveryID, by string) error
+}
+
+// Deps is what the server speaks for.
+type Deps struct {
+	Reader   Reader
+	Operator Operator
+	// Ready reports why the bridge cannot take events now, nil while it can.
+	Ready   func(ctx context.Context) error
+	Status  func(ctx context.Context) (view.Status, error)
+	Metrics http.Handler
+}
+
+// Options are tunable.
+type Options struct {
+	Log *slog.Logger
+	// TokenFile holds the generated token where the configuration names no
+	// users; it is made with mode 0600 if need be. Required then.
+	TokenFile string
+}
+
+// Bounds on one request. The API's own bodies are tiny.
+const (
+	maxBody      = 64 << 10
+	patience     = 10 * time.Second
+	shutdownTime = 10 * time.Second
+)
+
+// Server is the admin listener's app.
+type Server struct {
+	deps  Deps
+	log   *slog.Logger
+	hosts map[string]bool
+	users []user
+	tls   *tls.Config
+	app   *fiber.App
+}
+
+// New makes the server and, where no users are configured, its token file.
+func New(cfg Config, d Deps, o Options) (*Server, error) {
+	s := &Server{deps: d, log: o.Log, hosts: allowedHosts(cfg)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.TLS != nil {
+		pair, err := tls.LoadX509KeyPair(cfg.TLS.Cert, cfg.TLS.Key)
+		if err != nil {
+			return nil, fmt.Errorf("load the admin certificate: %w", err)
+		}
+		s.tls = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+	}
+	for _, u := range cfg.Users {
+		s.users = append(s.users, configured(u))
+	}
+	if len(s.users) == 0 {
+		token, err := localToken(o.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("prepare the admin token: %w", err)
+		}
+		s.users = []user{local(token)}
+	}
+	s.app = s.build()
+	return s, nil
+}
+
+func (s *Server) build() *fiber.App {
+	app := fiber.New(fiber.Config{
+		AppName: "datasync-bridge", Immutable: true, DisableStartupMessage: true,
+		BodyLimit: maxBody, Concurrency: 256, ReadBufferSize: 16 << 10, DisablePreParseMultipartForm: true,
+		ReadTimeout: patience, WriteTimeout: 3 * patience, IdleTimeout: 60 * time.Second,
+		ErrorHandler: s.failed,
+	})
+	// Inside log, so that a panic is answered and logged like any other failure.
+	app.Use(s.guard, recover.New(), s.authenticate)
+
+	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
+	app.Get("/readyz", s.ready)
+	app.Get("/metrics", adaptor.HTTPHandler(s.deps.Metrics))
+
+	v1 := app.Group("/api/v1")
+	v1.Get("/status", s.status)
+	v1.Get("/events", s.events)
+	v1.Get("/events/:id", s.event)
+	v1.Get("/incidents", s.incidents)
+	v1.Get("/incidents/:id", s.incident)
+	v1.Post("/incidents/:id/acknowledge", s.acknowledge)
+	v1.Post("/incidents/:id/resolve", s.resolve)
+	v1.Get("/deliveries", s.deliveries)
+	v1.Get("/deliveries/:id", s.delivery)
+	v1.Post("/deliveries/:id/retry", s.retry)
+	v1.Get("/runs", s.runs)
+	v1.Get("/runs/:id", s.run)
+	return app
+}
+
+// Run serves on ln until ctx ends, then answers what is in hand. It closes ln.
+func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+	if s.tls != nil {
+		ln = tls.NewListener(ln, s.tls)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.app.Listener(ln) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve the admin listener: %w", err)
+	case <-ctx.Done():
+	}
+	stopped := s.app.ShutdownWithTimeout(shutdownTime)
+	// A shutdown that came before serving began is forgotten by Fiber; closing
+	// the listener ends it all the same.
+	if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		stopped = errors.Join(stopped, err)
+	}
+	if err := <-served; err != nil && !errors.Is(err, net.ErrClosed) {
+		stopped = errors.Join(stopped, err)
+	}
+	if stopped != nil {
+		return fmt.Errorf("stop the admin listener: %w", stopped)
+	}
+	return nil
+}
+
+func (s *Server) ready(c *fiber.Ctx) error {
+	ctx, cancel := context.WithTimeout(c.UserContext(), patience)
+	defer cancel()
+	if err := s.deps.Ready(ctx); err != nil {
+		return problem(fiber.StatusServiceUnavailable, "not_ready", "the bridge cannot take events now")
+	}
+	return c.SendString("ok\n")
+}
