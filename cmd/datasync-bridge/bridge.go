@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"datasync-bridge/config"
+	"datasync-bridge/datasync"
+	"datasync-bridge/datasync/remediation"
+	"datasync-bridge/dispatch"
+	"datasync-bridge/outbound"
+	"datasync-bridge/receiver"
+	"datasync-bridge/store/sqlite"
+	"datasync-bridge/web"
+	"datasync-bridge/web/view"
+)
+
+// bridge is the whole program, assembled from one configuration.
+type bridge struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	store    *sqlite.Store
+	dispatch *dispatch.Dispatcher
+	worker   *remediation.Worker
+	receiver *receiver.Server
+	admin    *web.Server
+	metrics  *metrics
+	started  time.Time
+}
+
+// listeners are the bridge's two addresses, open and not yet served.
+type listeners struct{ public, admin net.Listener }
+
+func (l listeners) close() {
+	for _, ln := range []net.Listener{l.public, l.admin} {
+		if ln != nil {
+			_ = ln.Close()
+		}
+	}
+}
+
+// assemble opens the store and wires every room. What it returns must be
+// closed; nothing runs and nothing listens yet. Where notifiers of kind
+// terminal print is terminal.
+func assemble(ctx context.Context, cfg *config.Config, terminal io.Writer, log *slog.Logger) (*bridge, error) {
+	b := &bridge{cfg: cfg, log: log, started: time.Now()}
+	var err error
+	if b.store, err = sqlite.Open(ctx, cfg.Store, sqlite.Options{Log: log}); err != nil {
+		return nil, err
+	}
+	if err := b.wire(ctx, terminal); err != nil {
+		return nil, errors.Join(err, b.store.Close())
+	}
+	return b, nil
+}
+
+// wire makes each room and hands it what it asks for.
+func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
+	if err := b.checkTellings(ctx); err != nil {
+		return err
+	}
+	b.metrics = newMetrics(b.store, b.cfg)
+	client := outbound.New(b.cfg.Outbound)
+	parts, err := compile(b.cfg)
+	if err != nil {
+		return err
+	}
+	b.dispatch, err = dispatch.New(dispatch.Deps{
+		Store:      b.store,
+		Addressees: addressees(b.store),
+		Mapper:     parts.mapper,
+		Rules:      dispatch.Rules{Router: parts.table, Planner: parts.machine, Proposer: parts.guard},
+		Senders:    senders(b.cfg, client, terminal),
+		Log:        b.log,
+		Observer:   b.metrics.observer(),
+	}, dispatch.Config{})
+	if err != nil {
+		return err
+	}
+	api := datasync.New(b.cfg.Datasync, client, datasync.Options{Log: b.log})
+	b.worker = remediation.NewWorker(b.store, parts.machine, api, remediation.WorkerOptions{Log: b.log})
+	b.receiver, err = receiver.New(b.cfg.Server, b.cfg.Sources, b.store, receiver.Options{
+		Ready: b.ready, Log: b.log, Observe: b.metrics.received,
+	})
+	if err != nil {
+		return err
+	}
+	b.admin, err = web.New(b.cfg.Admin, web.Deps{
+		Reader:   b.store,
+		Operator: b.dispatch,
+		Ready:    b.store.Ready,
+		Status:   b.status,
+		Metrics:  b.metrics.handler(),
+	}, web.Options{Log: b.log, TokenFile: tokenFile(b.cfg)})
+	return err
+}
+
+// checkTellings refuses a configuration that forgets a notifier to which the
+// end of an incident is still owed.
+func (b *bridge) checkTellings(ctx context.Context) error {
+	told, err := b.store.OpenTellings(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range b.cfg.Notifiers {
+		delete(told, n.Name)
+	}
+	var owed []string
+	for name, ids := range told {
+		slices.Sort(ids)
+		owed = append(owed, fmt.Sprintf("notifier %q is gone from the configuration but knows open incidents %s; "+
+			"put it back with `retired: true` until they are resolved", name, strings.Join(ids[:min(len(ids), 10)], ", ")))
+	}
+	slices.Sort(owed)
+	if len(owed) > 0 {
+		return errors.New(strings.Join(owed, "\n"))
+	}
+	return nil
+}
+
+func (b *bridge) ready() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return b.store.Ready(ctx)
+}
+
+func (b *bridge) status(ctx context.Context) (view.Status, error) {
+	stats, err := b.store.Stats(ctx)
+	if err != nil {
+		return view.Status{}, err
+	}
+	return view.Status{
+		Version: version, Config: b.cfg.ShortHash(), StartedAt: b.started.UTC(),
+		Ready: b.store.Ready(ctx) == nil, Counts: counts(stats),
+	}, nil
+}
+
+// listen opens both addresses.
+func (b *bridge) listen(ctx context.Context) (listeners, error) {
+	var l listeners
+	var err error
+	var open net.ListenConfig
+	if l.public, err = open.Listen(ctx, "tcp", b.cfg.Server.Listen); err != nil {
+		return l, fmt.Errorf("open the public listener: %w", err)
+	}
+	if l.admin, err = open.Listen(ctx, "tcp", b.cfg.Admin.Listen); err != nil {
+		l.close()
+		return l, fmt.Errorf("open the admin listener: %w", err)
+	}
+	return l, nil
+}
+
+// run serves until ctx ends or a room fails. The order at the end is the
+// promise: first no more requests are taken and those in hand are answered,
+// then the sends in hand are finished, then the admin listener closes; what is
+// queued stays queued in the store.
+func (b *bridge) run(ctx context.Context, l listeners) error {
+	failed, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBehind()
+
+	var front, back errgroup.Group
+	guard := func(name string, err error) error {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+			stop(err)
+		}
+		return err
+	}
+	back.Go(func() error { return guard("dispatch", b.dispatch.Run(behind)) })
+	back.Go(func() error { return guard("remediation", b.worker.Run(behind)) })
+	back.Go(func() error { return guard("admin listener", b.admin.Run(behind, l.admin)) })
+	front.Go(func() error { return guard("public listener", b.receiver.Run(failed, l.public)) })
+
+	b.log.Info("listening", "listener", "public", "address", l.public.Addr().String())
+	b.log.Info("listening", "listener", "admin", "address", l.admin.Addr().String())
+	<-failed.Done()
+	b.log.Info("stopping: answering the requests in hand, finishing the sends in hand")
+	err := front.Wait()
+	stopBehind()
+	return errors.Join(err, back.Wait())
+}
+
+func (b *bridge) close() error { return b.store.Close() }

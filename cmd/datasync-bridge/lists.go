@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"datasync-bridge/event"
+	"datasync-bridge/routing/incident"
+	"datasync-bridge/store/sqlite"
+	"datasync-bridge/web/view"
+)
+
+// listing is a command that lists one kind of row and shows one of them.
+type listing[T, V any] struct {
+	name, one, short string
+	columns          []string
+	row              func(T) []string
+	of               func(T) V
+	list             func(*sqlite.Store, context.Context, incident.Filter) ([]T, error)
+	// show gathers all that is known of one, as the admin API does.
+	show func(*sqlite.Store, context.Context, string) (any, error)
+	// print writes what show gave for people.
+	print func(io.Writer, any) error
+}
+
+// command builds `NAME list` and `NAME show ID`; NAME alone lists.
+func (l listing[T, V]) command(c *cli) *cobra.Command {
+	var filter incident.Filter
+	var since string
+	list := func(cmd *cobra.Command, _ []string) error {
+		f := filter
+		if since != "" {
+			age, err := event.ParseDuration(since)
+			if err != nil {
+				return usagef("--since: %v", err)
+			}
+			f.Since = time.Now().Add(-age)
+		}
+		return c.withReader(cmd.Context(), func(s *sqlite.Store) error {
+			items, err := l.list(s, cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			return l.write(c, items)
+		})
+	}
+	parent := &cobra.Command{
+		Use: l.name, Short: l.short, Args: cobra.NoArgs, RunE: list,
+		Example: fmt.Sprintf("  datasync-bridge %[1]s\n  datasync-bridge %[1]s list --since 24h -o json\n  datasync-bridge %[1]s show %[2]s", l.name, l.one),
+	}
+	parent.PersistentFlags().StringVarP(&c.output, "output", "o", "table", "table or json")
+	listed := &cobra.Command{Use: "list", Short: "List them, newest first", Args: cobra.NoArgs, RunE: list, Example: "  datasync-bridge " + l.name + " list --limit 20"}
+	for _, flags := range []*cobra.Command{parent, listed} {
+		flags.Flags().StringVar(&since, "since", "", "only newer than this `duration`, such as 24h or 7d")
+		flags.Flags().StringVar(&filter.State, "state", "", "only in this state")
+		flags.Flags().StringVar(&filter.Before, "before", "", "continue after this `id`")
+		flags.Flags().IntVar(&filter.Limit, "limit", 50, "at most so many")
+	}
+	shown := &cobra.Command{
+		Use: "show ID", Short: "Show one with all that belongs to it", Args: cobra.ExactArgs(1),
+		Example: "  datasync-bridge " + l.name + " show " + l.one,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withReader(cmd.Context(), func(s *sqlite.Store) error {
+				found, err := l.show(s, cmd.Context(), args[0])
+				if err != nil {
+					return fmt.Errorf("%s: %w", args[0], err)
+				}
+				if c.output == "json" {
+					return writeJSON(c.out, found)
+				}
+				return l.print(c.out, found)
+			})
+		},
+	}
+	parent.AddCommand(listed, shown)
+	return parent
+}
+
+func (l listing[T, V]) write(c *cli, items []T) error {
+	switch c.output {
+	case "json":
+		return writeJSON(c.out, view.Each(items, l.of))
+	case "table":
+	default:
+		return usagef("--output: %q is neither table nor json", c.output)
+	}
+	if len(items) == 0 {
+		_, err := fmt.Fprintf(c.out, "no %s\n", l.name)
+		return err
+	}
+	rows := make([][]string, 0, len(items))
+	for _, item := range items {
+		rows = append(rows, l.row(item))
+	}
+	return writeTable(c.out, l.columns, rows)
+}
+
+// writeTable aligns columns; what comes from outside has no control characters
+// left, so that nobody can write on the operator's terminal.
+func writeTable(w io.Writer, columns []string, rows [][]string) error {
+	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	if columns != nil {
+		fmt.Fprintln(table, strings.Join(columns, "\t"))
+	}
+	for _, row := range rows {
+		for i := range row {
+			row[i] = printable(row[i])
+		}
+		fmt.Fprintln(table, strings.Join(row, "\t"))
+	}
+	return table.Flush()
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// clock prints a time in the operator's own zone, "" for none.
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the bridge",
+		Long: `Run the bridge: receive events on server.listen, tell people, and answer the
+admin API on admin.listen. SIGTERM or Ctrl-C stops it within 15 seconds: the
+requests in hand are answered, the sends in hand are finished, and what is
+queued stays queued.`,
+		Example: "  datasync-bridge serve -c config.yaml",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context()) },
+	}
+}
+
+func (c *cli) serve(ctx context.Context) error {
+	log, err := c.logger()
+	if err != nil {
+		return err
+	}
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	for _, warning := range cfg.Warnings {
+		log.Warn("configuration", "warning", warning.String())
+	}
+	b, err := assemble(ctx, cfg, c.out, log)
+	if err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	defer func() {
+		if err := b.close(); err != nil {
+			log.Error("closing the store", "err", err)
+		}
+	}()
+	l, err := b.listen(ctx)
+	if err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	log.Info("starting", "version", version, "config", cfg.ShortHash(), "store", cfg.Store.SQLite.Path, "pid", os.Getpid())
+	return b.run(ctx, l)
+}
