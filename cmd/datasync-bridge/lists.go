@@ -84,12 +84,8 @@ func (l listing[T, V]) command(c *cli) *cobra.Command {
 }
 
 func (l listing[T, V]) write(c *cli, items []T) error {
-	switch c.output {
-	case "json":
+	if c.output == "json" {
 		return writeJSON(c.out, view.Each(items, l.of))
-	case "table":
-	default:
-		return usagef("--output: %q is neither table nor json", c.output)
 	}
 	if len(items) == 0 {
 		_, err := fmt.Fprintf(c.out, "no %s\n", l.name)
@@ -131,4 +127,16 @@ func clock(t time.Time) string {
 		return ""
 	}
 	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// section prints rows under a title, nothing where there are none.
+func section(w io.Writer, title string, rows [][]string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "\n%s\n", title)
+	for i := range rows {
+		rows[i] = append([]string{""}, rows[i]...)
+	}
+	return writeTable(w, nil, rows)
 }

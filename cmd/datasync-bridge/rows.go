@@ -127,56 +127,6 @@ func printEvent(w io.Writer, found any) error {
 	return err
 }
 
-func printIncident(w io.Writer, found any) error {
-	v := found.(view.Incident)
-	members, timeline, deliveries, runs := v.Members, v.Timeline, v.Deliveries, v.Runs
-	v.Members, v.Timeline, v.Deliveries, v.Runs = nil, nil, nil, nil
-	if err := printFields(w, v); err != nil {
-		return err
-	}
-	var rows [][]string
-	for _, m := range members {
-		state := "settled " + clock(m.SettledAt)
-		if m.Open {
-			state = "open"
-		}
-		rows = append(rows, []string{m.ID, m.Class, m.Severity, m.DocumentType, m.Reference, state})
-	}
-	if err := section(w, "Members", rows); err != nil {
-		return err
-	}
-	rows = nil
-	for _, e := range timeline {
-		rows = append(rows, []string{clock(e.At), e.Kind, e.Text, e.By})
-	}
-	if err := section(w, "Timeline", rows); err != nil {
-		return err
-	}
-	rows = nil
-	for _, d := range deliveries {
-		rows = append(rows, []string{d.ID, d.Notifier, d.Kind, d.State, d.Answer + d.Error})
-	}
-	if err := section(w, "Deliveries", rows); err != nil {
-		return err
-	}
-	rows = nil
-	for _, r := range runs {
-		rows = append(rows, []string{r.ID, r.Remediation, r.State, r.Why})
-	}
-	return section(w, "Runs", rows)
-}
-
-func section(w io.Writer, title string, rows [][]string) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	fmt.Fprintf(w, "\n%s\n", title)
-	for i := range rows {
-		rows[i] = append([]string{""}, rows[i]...)
-	}
-	return writeTable(w, nil, rows)
-}
-
 func incidentState(i incident.Incident) string {
 	switch {
 	case i.State == incident.Resolved:
