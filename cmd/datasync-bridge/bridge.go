@@ -159,36 +159,30 @@ func (b *bridge) listen(ctx context.Context) (listeners, error) {
 	return l, nil
 }
 
-// run serves until ctx ends or a room fails. The order at the end is the
-// promise: first no more requests are taken and those in hand are answered,
-// then the sends in hand are finished, then the admin listener closes; what is
-// queued stays queued in the store.
+// run serves until ctx ends or a room fails, and returns when every room has
+// ended. All stop at once, which keeps the end within 15 seconds: the public
+// listener answers the requests in hand, dispatch finishes the sends in hand,
+// and what is accepted or queued meanwhile stays in the store, which closes last.
 func (b *bridge) run(ctx context.Context, l listeners) error {
-	failed, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopBehind()
-
-	var front, back errgroup.Group
-	guard := func(name string, err error) error {
-		if err != nil {
-			err = fmt.Errorf("%s: %w", name, err)
-			stop(err)
-		}
-		return err
+	all, ctx := errgroup.WithContext(ctx)
+	room := func(name string, run func() error) {
+		all.Go(func() error {
+			if err := run(); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
 	}
-	back.Go(func() error { return guard("dispatch", b.dispatch.Run(behind)) })
-	back.Go(func() error { return guard("remediation", b.worker.Run(behind)) })
-	back.Go(func() error { return guard("admin listener", b.admin.Run(behind, l.admin)) })
-	front.Go(func() error { return guard("public listener", b.receiver.Run(failed, l.public)) })
+	room("public listener", func() error { return b.receiver.Run(ctx, l.public) })
+	room("admin listener", func() error { return b.admin.Run(ctx, l.admin) })
+	room("dispatch", func() error { return b.dispatch.Run(ctx) })
+	room("remediation", func() error { return b.worker.Run(ctx) })
 
 	b.log.Info("listening", "listener", "public", "address", l.public.Addr().String())
 	b.log.Info("listening", "listener", "admin", "address", l.admin.Addr().String())
-	<-failed.Done()
+	<-ctx.Done()
 	b.log.Info("stopping: answering the requests in hand, finishing the sends in hand")
-	err := front.Wait()
-	stopBehind()
-	return errors.Join(err, back.Wait())
+	return all.Wait()
 }
 
 func (b *bridge) close() error { return b.store.Close() }
