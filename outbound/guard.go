@@ -2,10 +2,8 @@ package outbound
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 )
 
 // ErrAnswerTooLong ends the reading of an answer that exceeds its bound.
@@ -61,21 +59,4 @@ func (b *bounded) Read(p []byte) (int, error) {
 	}
 	b.left -= int64(n)
 	return n, err
-}
-
-// Redact returns a client's error without what may be secret in it: net/http
-// puts the whole URL into its errors, and webhook addresses are secrets. What
-// stays is the method, scheme and host, and the cause, which still answers
-// errors.Is and errors.As. Call it before the error is wrapped or printed.
-func Redact(err error) error {
-	ue, ok := errors.AsType[*url.Error](err)
-	if !ok {
-		return err
-	}
-	cause := Redact(ue.Err)
-	u, perr := url.Parse(ue.URL)
-	if perr != nil || u.Host == "" {
-		return fmt.Errorf("%s: %w", ue.Op, cause)
-	}
-	return fmt.Errorf("%s %s://%s: %w", ue.Op, u.Scheme, u.Host, cause)
 }
