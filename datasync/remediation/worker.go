@@ -15,9 +15,16 @@ import (
 	"datasync-bridge/routing/incident"
 )
 
-// KillSwitch is the variable that stops all runs when it says "off". It is read
-// anew before each call.
+// KillSwitch is the variable that stops all runs unless it is empty or says
+// "on": whoever sets it in a hurry to false, 0 or no means off. It is read anew
+// before each call.
 const KillSwitch = "BRIDGE_AUTOMATIONS"
+
+// SwitchedOff reports whether a value of the kill switch stops all runs.
+func SwitchedOff(value string) bool {
+	value = strings.TrimSpace(value)
+	return value != "" && !strings.EqualFold(value, "on")
+}
 
 // recordFor bounds how long an outcome waits for the store; with CallTimeout it
 // is the most that a shutdown may take.
@@ -167,8 +174,8 @@ func (w *Worker) carryOut(ctx context.Context, run incident.Run) error {
 
 // forbidden says why a run must not be sent now, whatever was decided before.
 func (w *Worker) forbidden(ctx context.Context, run incident.Run) (why string, err error) {
-	if strings.EqualFold(strings.TrimSpace(w.o.Getenv(KillSwitch)), "off") {
-		return KillSwitch + "=off: runs are switched off", nil
+	if SwitchedOff(w.o.Getenv(KillSwitch)) {
+		return "runs are switched off by the variable " + KillSwitch, nil
 	}
 	// A run may have waited: what recovered meanwhile must not be sent again.
 	q := incident.Query{Environment: run.Environment, Handles: []string{"txn:" + run.Transaction}}

@@ -283,13 +283,20 @@ func TestKillSwitchIsReadBeforeEachCall(t *testing.T) {
 	c := &calls{answer: accept}
 	h.work(c)
 	h.run(h.fail(g, "txn_1"), is(incident.RunDone))
-	h.env.Store(" OFF ")
-	run := h.run(h.fail(g, "txn_2"), is(incident.RunRefused))
-	if !strings.Contains(run.Why, "BRIDGE_AUTOMATIONS=off") || c.n.Load() != 1 {
-		t.Errorf("why %q after %d calls, want the switch named and one call", run.Why, c.n.Load())
+	// Whatever a person in a hurry writes for off is off.
+	for _, off := range []string{"off", " OFF ", "false", "0", "no", "stop"} {
+		h.env.Store(off)
+		h.move(2 * time.Hour) // past the limits
+		run := h.run(h.fail(g, "txn_"+off), is(incident.RunRefused))
+		if !strings.Contains(run.Why, "BRIDGE_AUTOMATIONS") || c.n.Load() != 1 {
+			t.Errorf("%q: why %q after %d calls, want the switch named and one call", off, run.Why, c.n.Load())
+		}
 	}
-	h.env.Store("")
-	h.run(h.fail(g, "txn_3"), is(incident.RunDone))
+	for _, on := range []string{"", " On"} {
+		h.env.Store(on)
+		h.move(2 * time.Hour)
+		h.run(h.fail(g, "txn_"+on), is(incident.RunDone))
+	}
 }
 
 func TestWhatRecoveredMeanwhileIsNotSent(t *testing.T) {

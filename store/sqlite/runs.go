@@ -168,9 +168,17 @@ func (t *tx) lease(row int64, run *incident.Run, lease time.Duration) error {
 	return err
 }
 
-// refusal counts the starts of a remediation and returns which limit is
-// reached, "" for none.
+// same picks the runs that count against a run: those of its remediation, and
+// those of its workflow under whatever name, because the far side cannot tell
+// two remediations of one workflow apart.
+const same = "(remediation = ? OR workflow = ?)"
+
+// refusal says why a run may not start, "" where it may: an earlier one of the
+// same transaction is not cleared up, or a limit is reached.
 func (t *tx) refusal(run incident.Run) (string, error) {
+	if why, err := t.unclear(run); err != nil || why != "" {
+		return why, err
+	}
 	for _, limit := range []struct {
 		rate  incident.Rate
 		what  string
@@ -184,9 +192,9 @@ func (t *tx) refusal(run incident.Run) (string, error) {
 		if limit.rate.Count <= 0 {
 			continue
 		}
-		args := append([]any{run.Remediation, t.now.Add(-limit.rate.Per).UnixMicro()}, limit.args...)
+		args := append([]any{run.Remediation, run.Workflow, t.now.Add(-limit.rate.Per).UnixMicro()}, limit.args...)
 		var n int
-		if err := t.row("SELECT count(*) FROM runs WHERE remediation = ? AND started_at > ?"+limit.where, args, &n); err != nil {
+		if err := t.row("SELECT count(*) FROM runs WHERE "+same+" AND started_at > ?"+limit.where, args, &n); err != nil {
 			return "", err
 		}
 		if n >= limit.rate.Count {
@@ -197,12 +205,29 @@ func (t *tx) refusal(run incident.Run) (string, error) {
 		return "", nil
 	}
 	var last column
-	err := t.row("SELECT max(started_at) FROM runs WHERE remediation = ? AND transaction_id = ? AND started_at IS NOT NULL",
-		[]any{run.Remediation, run.Transaction}, &last)
+	err := t.row("SELECT max(started_at) FROM runs WHERE "+same+" AND transaction_id = ? AND started_at IS NOT NULL",
+		[]any{run.Remediation, run.Workflow, run.Transaction}, &last)
 	if err != nil || last.IsZero() || t.now.Sub(last.Time) >= run.Limits.Cooldown {
 		return "", err
 	}
 	return fmt.Sprintf("cooldown of %s since %s", run.Limits.Cooldown, last.Format(time.RFC3339)), nil
+}
+
+// unclear names an earlier run of the same workflow and transaction that may
+// have acted without anybody knowing: another key would do it a second time.
+func (t *tx) unclear(run incident.Run) (string, error) {
+	var row int64
+	var state string
+	err := t.row(`SELECT id, state FROM runs WHERE workflow = ? AND transaction_id = ? AND state IN ('unknown', 'started')
+		ORDER BY id LIMIT 1`, []any{run.Workflow, run.Transaction}, &row, &state)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", nil
+	case state == string(incident.RunStarted):
+		return fmt.Sprintf("run %s of this transaction has no outcome yet", formatID(runID, row)), err
+	}
+	return fmt.Sprintf("run %s of this transaction ended without a clear answer; look in Datasync what it did, and run it there by hand if need be",
+		formatID(runID, row)), err
 }
 
 // LapsedRuns returns the runs that were started under a lease that has ended,

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"datasync-bridge/routing/incident"
@@ -64,7 +65,10 @@ var runClaims = []claim{
 	{"each run of a transaction has an ordinal of its own", func(p *probe) {
 		for _, want := range []string{"resend_status:txn_1:1", "resend_status:txn_1:2"} {
 			p.propose(someRun("txn_1", "par_1", incident.Limits{}))
-			equal(p, "key", p.claimRun().Key, want)
+			r := p.claimRun()
+			equal(p, "key", r.Key, want)
+			r.State = incident.RunDone
+			p.propose(r)
 		}
 		p.propose(someRun("txn_2", "par_1", incident.Limits{}))
 		equal(p, "another transaction", p.claimRun().Key, "resend_status:txn_2:1")
@@ -129,6 +133,37 @@ var runClaims = []claim{
 		equal(p, "another transaction", p.starts("txn_2", "par_1", limits), incident.RunStarted)
 		p.pass(time.Second)
 		equal(p, "cool", p.starts("txn_1", "par_1", limits), incident.RunStarted)
+	}},
+	{"two remediations of one workflow share its limits and its cooldown", func(p *probe) {
+		for name, limits := range map[string]incident.Limits{
+			"transaction": {PerTransaction: incident.Rate{Count: 1, Per: time.Hour}},
+			"partner":     {PerPartner: incident.Rate{Count: 1, Per: time.Hour}},
+			"overall":     {Overall: incident.Rate{Count: 1, Per: time.Hour}},
+			"cooldown":    {Cooldown: 15 * time.Minute},
+		} {
+			equal(p, name+": the first", p.starts("txn_1", "par_1", limits), incident.RunStarted)
+			renamed := someRun("txn_1", "par_1", limits)
+			renamed.Remediation = "resend under another name"
+			p.propose(renamed)
+			r := p.claimRun()
+			equal(p, name+": the second", r.State, incident.RunRefused)
+			p.propose(r)
+			p.pass(2 * time.Hour)
+		}
+	}},
+	{"a run whose outcome nobody knows lets no other key start for its transaction", func(p *probe) {
+		p.propose(someRun("txn_1", "par_1", incident.Limits{}))
+		first := p.claimRun()
+		p.propose(someRun("txn_1", "par_1", incident.Limits{}))
+		second := p.claimRun()
+		equal(p, "while the first is under way", second.State, incident.RunRefused)
+		equal(p, "which it names", strings.Contains(second.Why, first.ID), true)
+		p.propose(second)
+		first.State = incident.RunUnknown
+		p.propose(first)
+		p.pass(30 * 24 * time.Hour)
+		equal(p, "when its answer was lost", p.starts("txn_1", "par_1", incident.Limits{}), incident.RunRefused)
+		equal(p, "another transaction", p.starts("txn_2", "par_1", incident.Limits{}), incident.RunStarted)
 	}},
 	{"limits hold over a restart", func(p *probe) {
 		limits := incident.Limits{Overall: incident.Rate{Count: 1, Per: time.Hour}}
