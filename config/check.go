@@ -1,14 +1,17 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"datasync-bridge/datasync/remediation"
+	"datasync-bridge/outbound"
 	"datasync-bridge/receiver"
 	"datasync-bridge/receiver/mapping"
 	"datasync-bridge/routing"
@@ -127,6 +130,7 @@ func (c *Config) checkNotifiers(b *book, below func(string) func(path, text stri
 			first[n.Name] = i
 		}
 		n.checkMedium(b, at, report)
+		n.checkAddresses(report)
 		n.Retry.Validate(below(at + ".retry"))
 		if n.Fallback != nil {
 			n.Fallback.Validate(below(at + ".fallback"))
@@ -157,6 +161,28 @@ func (n *Notifier) checkMedium(b *book, at string, report func(path, text string
 	medium("terminal", n.Terminal != nil, func(r func(path, text string)) { n.Terminal.Validate(r) })
 	if media != 1 {
 		report("", fmt.Sprintf("must have exactly one of slack, pagerduty, terminal (has %d)", media))
+	}
+}
+
+// checkAddresses refuses at load what no call would be made to. The problem
+// names the host alone: a webhook's path is a secret.
+func (n *Notifier) checkAddresses(report func(path, text string)) {
+	check := func(path, address string) {
+		// The medium has judged the rest; plain http is for loopback there too.
+		u, err := url.Parse(address)
+		if err != nil || u.Scheme != "https" {
+			return
+		}
+		if err := outbound.Allowed(u); errors.Is(err, outbound.ErrRefused) {
+			report(path, err.Error())
+		}
+	}
+	if n.Slack != nil {
+		check("slack.api_url", n.Slack.APIURL)
+		check("slack.webhook_url", n.Slack.WebhookURL.Reveal())
+	}
+	if n.PagerDuty != nil {
+		check("pagerduty.events_url", n.PagerDuty.EventsURL)
 	}
 }
 

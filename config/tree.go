@@ -66,6 +66,10 @@ func (b *book) parse(text []byte) map[string]any {
 	return nil
 }
 
+// quoted is what the parser repeats of the file, which may be a secret that
+// was not put in quotes.
+var quoted = regexp.MustCompile(`"[^"]{2,}.*"`)
+
 // syntax runs the parser over tokens that have been found harmless.
 func (b *book) syntax(text []byte) (file *ast.File) {
 	// The parser has met input that makes it panic. A file that an operator is
@@ -86,7 +90,7 @@ func (b *book) syntax(text []byte) (file *ast.File) {
 	}
 	var positioned yaml.Error
 	if errors.As(err, &positioned) && positioned.GetToken() != nil {
-		b.token(positioned.GetToken(), "%s", positioned.GetMessage())
+		b.token(positioned.GetToken(), "%s", quoted.ReplaceAllString(positioned.GetMessage(), `"…"`))
 	} else {
 		b.fault("", "cannot be parsed as YAML: %v", err)
 	}
@@ -103,7 +107,7 @@ func (b *book) harmless(tokens token.Tokens) bool {
 		case token.AnchorType, token.AliasType, token.MergeKeyType:
 			b.token(t, "anchors, aliases and merge keys are not supported; write the value out")
 		case token.TagType:
-			b.token(t, "tags are not supported; remove %q", t.Value)
+			b.token(t, "tags are not supported; put text that begins with ! in quotes") // it may be a secret
 		case token.DirectiveType:
 			b.token(t, "directives are not supported; remove the line")
 		case token.SequenceStartType, token.MappingStartType:
