@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/gofiber/fiber/v2"
 )
@@ -92,11 +93,11 @@ func (s *Server) user(header string) *user {
 	return found
 }
 
-// tokenForm is what localToken writes: 256 random bits in hex.
+// tokenLength is how long the token is that localToken writes: 256 random bits in hex.
 const tokenLength = 64
 
 // localToken reads the token in the file, or makes a new one. A file that
-// others can read is not trusted: its token is replaced.
+// others can read or have made is not trusted: its token is replaced.
 func localToken(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("no users are configured and no token file is named")
@@ -128,7 +129,7 @@ func readToken(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
+	if !trusted(info, os.Geteuid()) {
 		return "", errRenew
 	}
 	text, err := io.ReadAll(io.LimitReader(f, 2*tokenLength))
@@ -140,6 +141,13 @@ func readToken(path string) (string, error) {
 		return "", errRenew
 	}
 	return token, nil
+}
+
+// trusted reports whether nobody but a user can have written or read a file:
+// whoever laid one there beforehand would know the token.
+func trusted(info fs.FileInfo, uid int) bool {
+	owned, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(owned.Uid) == uid && info.Mode().IsRegular() && info.Mode().Perm()&0o077 == 0
 }
 
 // writeToken replaces the file in one step; CreateTemp gives it mode 0600.

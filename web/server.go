@@ -135,7 +135,8 @@ func New(cfg Config, d Deps, o Options) (*Server, error) {
 func (s *Server) build() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName: "datasync-bridge", Immutable: true, DisableStartupMessage: true,
-		BodyLimit: maxBody, Concurrency: 256, ReadBufferSize: 16 << 10, DisablePreParseMultipartForm: true,
+		CaseSensitive: true, // one spelling of an address, also for the log of deeds
+		BodyLimit:     maxBody, Concurrency: 256, ReadBufferSize: 16 << 10, DisablePreParseMultipartForm: true,
 		ReadTimeout: patience, WriteTimeout: 3 * patience, IdleTimeout: 60 * time.Second,
 		ErrorHandler: s.failed,
 	})

@@ -120,6 +120,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"an unknown incident", "POST", "/api/v1/incidents/in_2/resolve", why, nil, 404, "not_found"},
 		{"an id that is none", "GET", "/api/v1/events/%2e%2e%2fx", "", nil, 404, "not_found"},
 		{"an unknown address", "GET", "/api/v1/nothing", "", nil, 404, "not_found"},
+		{"another spelling of an address, which the log would not know", "POST", "/API/v1/incidents/in_1/resolve", why, nil, 404, "not_found"},
 		{"a wrong method", "DELETE", "/api/v1/events/ev_1", "", nil, 405, "method_not_allowed"},
 		{"an unknown parameter", "GET", "/api/v1/events?stat=pending", "", nil, 400, "bad_parameter"},
 		{"an unknown state", "GET", "/api/v1/incidents?state=pending", "", nil, 400, "bad_parameter"},
