@@ -110,6 +110,7 @@ func (w *writer) learn(f *fresh) {
 	for print, rows := range f.rows {
 		for _, row := range rows {
 			w.seen.add(print, row)
+			w.known = max(w.known, row)
 		}
 	}
 	for r, id := range f.sources {
@@ -235,13 +236,17 @@ func fingerprint(source string, key []byte) uint64 {
 	return binary.LittleEndian.Uint64(key) ^ h.Sum64()
 }
 
-// remember reads back what the writer must know of earlier runs: the newest
-// row, the sources, and the fingerprints of all keys.
+// remember reads from the file what the writer does not know yet: the newest
+// row, the sources, and the fingerprints of the keys. At the start that is
+// everything; after a failed commit it is what SQLite may have kept of it all
+// the same, which the sender will send again.
 func (w *writer) remember(ctx context.Context) error {
-	err := w.conn.QueryRowContext(ctx, "SELECT max(coalesce((SELECT max(id) FROM events), 0), coalesce((SELECT max(id) FROM incidents), 0))").Scan(&w.last)
+	var newest int64
+	err := w.conn.QueryRowContext(ctx, "SELECT max(coalesce((SELECT max(id) FROM events), 0), coalesce((SELECT max(id) FROM incidents), 0))").Scan(&newest)
 	if err != nil {
 		return err
 	}
+	w.last = max(w.last, newest)
 	names := map[int64]string{}
 	rows, err := w.conn.QueryContext(ctx, "SELECT id, name, environment, origin, authentic FROM sources")
 	if err != nil {
@@ -264,7 +269,7 @@ func (w *writer) remember(ctx context.Context) error {
 
 // rememberKeys passes over database/sql, which would make it three times slower.
 func (w *writer) rememberKeys(conn *sqlite3.SQLiteConn, names map[int64]string) error {
-	rows, err := conn.Query("SELECT id, source, key FROM events", nil)
+	rows, err := conn.Query("SELECT id, source, key FROM events WHERE id > ? ORDER BY id", []driver.Value{w.known})
 	if err != nil {
 		return err
 	}
@@ -284,5 +289,6 @@ func (w *writer) rememberKeys(conn *sqlite3.SQLiteConn, names map[int64]string) 
 			return fmt.Errorf("%w: event %s has no key", ErrCorrupt, formatID(eventID, id))
 		}
 		w.seen.add(fingerprint(names[source], key), id)
+		w.known = id
 	}
 }

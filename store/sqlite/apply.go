@@ -281,6 +281,12 @@ func (t *tx) applyRecoveries(e encoded) error {
 
 func (t *tx) applyNotices(e encoded) error {
 	for k, n := range e.plan.Notices {
+		if n.Since.IsZero() {
+			if _, err := t.exec("DELETE FROM notices WHERE key = ?", n.Key); err != nil {
+				return err
+			}
+			continue
+		}
 		_, err := t.exec(`INSERT INTO notices (key, touched_at, doc) VALUES (?, ?, ?)
 			ON CONFLICT DO UPDATE SET touched_at = excluded.touched_at, doc = excluded.doc`, n.Key, t.now.UnixMicro(), e.notices[k])
 		if err != nil {

@@ -142,7 +142,7 @@ func TestAFailedCommitFailsTheWholeBatchAndTheConnectionIsOpenedAgain(t *testing
 				errs[k] = acceptNth(s, int64(100+k))
 				return
 			}
-			errs[k] = s.Apply(context.Background(), incident.Plan{Notices: []incident.Notice{{Key: strconv.Itoa(k)}}})
+			errs[k] = s.Apply(context.Background(), incident.Plan{Notices: []incident.Notice{{Key: strconv.Itoa(k), Since: time.Now()}}})
 		})
 	}
 	wait.Wait()
@@ -160,6 +160,43 @@ func TestAFailedCommitFailsTheWholeBatchAndTheConnectionIsOpenedAgain(t *testing
 				t.Errorf("sent again: %v, %v; what failed must not be taken for a duplicate", r, err)
 			}
 		}
+	}
+}
+
+// A commit whose fsync fails may be in the log all the same, and come back when
+// the log is read anew. Rows written beside the writer stand for it here: their
+// sender was answered 503 and sends again.
+func TestWhatAFailedCommitKeptAllTheSameIsADuplicateAfterwards(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bridge.db")
+	s := openAt(t, path, nil)
+	if err := acceptNth(s, 1); err != nil {
+		t.Fatal(err)
+	}
+	again := sample(2)
+	again.Source = "new source"
+	row := time.Now().UnixMicro()
+	db := direct(t, path)
+	_, err := db.Exec("INSERT INTO sources (id, name, environment, origin, authentic) VALUES (2, ?, 'production', 'webhook', 1)", again.Source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec(`INSERT INTO events (id, source, received_at, key, body_hash, conflict, type, foreign_id, quarantine)
+		VALUES (?, 2, ?, ?, ?, 0, '', '', '')`, row, row, again.Key[:], again.BodyHash[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	onWriter(t, s, "PRAGMA query_only = 1") // the next commit fails, and the connection is opened again
+	if err := acceptNth(s, 3); !errors.Is(err, event.ErrUnavailable) {
+		t.Fatalf("accept: %v, want %v", err, event.ErrUnavailable)
+	}
+	becomes(t, s, true)
+	if r, err := s.Accept(context.Background(), again); err != nil || r != (event.Receipt{ID: formatID(eventID, row), Status: event.Duplicate}) {
+		t.Errorf("sent again: %v, %v, want a duplicate of what is in the file", r, err)
+	}
+	other := sample(4)
+	other.Source = again.Source
+	if _, err := s.Accept(context.Background(), other); err != nil {
+		t.Errorf("another event of the source that the failed commit brought: %v", err)
 	}
 }
 
@@ -308,7 +345,9 @@ func TestACallerThatLeavesHarmsNobody(t *testing.T) {
 	left := make(chan error, 2)
 	in := sample(1)
 	go func() { _, err := s.Accept(ctx, in); left <- err }()
-	go func() { left <- s.Apply(ctx, incident.Plan{Notices: []incident.Notice{{Key: "gone"}}}) }()
+	go func() {
+		left <- s.Apply(ctx, incident.Plan{Notices: []incident.Notice{{Key: "gone", Since: time.Now()}}})
+	}()
 	waiting(t, s, 2)
 	cancel()
 	for range 2 {

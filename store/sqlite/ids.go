@@ -31,13 +31,17 @@ func formatID(prefix string, row int64) string {
 func rowOf(prefix, id string) (int64, error) {
 	rest, ok := strings.CutPrefix(id, prefix)
 	if !ok || len(rest) != base32hex.EncodedLen(8) {
-		return 0, fmt.Errorf("%q is no id that begins with %s: %w", id, prefix, event.ErrNotFound)
+		return 0, noID(prefix, id)
 	}
 	b, err := base32hex.DecodeString(rest)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no id that begins with %s: %w", id, prefix, event.ErrNotFound)
+		return 0, noID(prefix, id)
 	}
 	return int64(binary.BigEndian.Uint64(b)), nil
+}
+
+func noID(prefix, id string) error {
+	return fmt.Errorf("%q is no id, which would be %s and 13 letters and digits: %w", id, prefix, event.ErrNotFound)
 }
 
 // rowOrNone is rowOf for a link that may be empty, which is row 0.

@@ -42,6 +42,18 @@ func TestASecondOpenerIsRefusedUntilTheFirstCloses(t *testing.T) {
 	}
 }
 
+func TestASymlinkIsNoWayAroundTheLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bridge.db")
+	openAt(t, path, nil)
+	alias := filepath.Join(t.TempDir(), "other.db")
+	if err := os.Symlink(path, alias); err != nil {
+		t.Fatal(err)
+	}
+	if err := tryOpen(alias); !errors.Is(err, ErrLocked) {
+		t.Fatalf("second opener by another name: %v, want %v", err, ErrLocked)
+	}
+}
+
 func TestTheFileAndItsFolderArePrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data", "bridge.db")
 	s := openAt(t, path, nil)

@@ -57,10 +57,36 @@ func scanEvent(scan func(...any) error) (e event.Stored, err error) {
 	return e, err
 }
 
-// Pending returns the events that have no decision yet, oldest first.
+const selectPending = selectEvents + "WHERE e.id IN (SELECT event FROM pending ORDER BY event LIMIT ?) ORDER BY e.id"
+
+// pendingBytes bounds the bodies that one Pending returns, but for the last.
+// Decoded they take many times as much, and a process that runs out of memory
+// over a backlog would do so again after every start.
+const pendingBytes = 16 << 20
+
+var errEnough = errors.New("enough was read")
+
+// Pending returns the events that have no decision yet, oldest first: at most
+// limit, and fewer where their bodies are large.
 func (s *Store) Pending(ctx context.Context, limit int) (out []event.Stored, err error) {
 	err = s.read(ctx, "pending events", func(r reader) error {
-		out, err = queryEvents(ctx, r, "WHERE e.id IN (SELECT event FROM pending ORDER BY event LIMIT ?) ORDER BY e.id", limit)
+		rows, err := r.QueryContext(ctx, selectPending, limit)
+		if err != nil {
+			return err
+		}
+		bytes := 0
+		err = each(rows, func(scan func(...any) error) error {
+			if bytes >= pendingBytes {
+				return errEnough
+			}
+			one, err := scanEvent(scan)
+			bytes += len(one.Body)
+			out = append(out, one)
+			return err
+		})
+		if errors.Is(err, errEnough) {
+			return nil
+		}
 		return err
 	})
 	return out, err

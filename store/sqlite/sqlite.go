@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -82,7 +83,13 @@ func newStore(cfg store.Config, o Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Store{cfg: cfg.WithDefaults(), now: o.Now, log: o.Log, watchers: map[string][]chan struct{}{}}
+	cfg = cfg.WithDefaults()
+	// A link to the file is the file: its lock and its log lie beside it, and
+	// two names must not let two writers in.
+	if path, err := filepath.EvalSymlinks(cfg.SQLite.Path); err == nil {
+		cfg.SQLite.Path = path
+	}
+	return &Store{cfg: cfg, now: o.Now, log: o.Log, watchers: map[string][]chan struct{}{}}
 }
 
 func (s *Store) openToWrite(ctx context.Context) error {
@@ -146,11 +153,13 @@ func (s *Store) startEpoch(ctx context.Context) (epoch int64, err error) {
 // Close answers what waits for the writer, ends it and closes the file.
 func (s *Store) Close() error {
 	var err error
-	if s.writer != nil {
-		err = s.writer.close()
-	}
+	// The writer's is the last connection to go, because only one that may
+	// write can move the log into the file: a stopped store is one file.
 	if s.reads != nil {
-		err = errors.Join(err, s.reads.Close())
+		err = s.reads.Close()
+	}
+	if s.writer != nil {
+		err = errors.Join(err, s.writer.close())
 	}
 	if s.lock != nil {
 		err = errors.Join(err, s.lock.Close())

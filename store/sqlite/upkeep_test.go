@@ -83,3 +83,25 @@ func TestStatsCountWhatWaits(t *testing.T) {
 		t.Error("a file of no size")
 	}
 }
+
+// A backlog of large bodies comes in pieces that fit into memory.
+func TestPendingIsBoundedByItsBodiesToo(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "bridge.db"), nil)
+	const large, count = 2 << 20, 20
+	for n := range int64(count) {
+		in := sample(n)
+		in.Body = make([]byte, large)
+		if _, err := s.Accept(context.Background(), in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.Pending(context.Background(), 256)
+	if err != nil || len(got) != pendingBytes/large {
+		t.Fatalf("%d events of %d bytes (%v), want %d", len(got), large, err, pendingBytes/large)
+	}
+	for k, one := range got {
+		if one.ForeignID != sample(int64(k)).ForeignID {
+			t.Errorf("event %d is %s, want the oldest first", k, one.ForeignID)
+		}
+	}
+}

@@ -46,6 +46,7 @@ type writer struct {
 	sources map[route]int64
 	found   []int64 // scratch of one lookup
 	last    int64   // newest event's row
+	known   int64   // newest row in seen
 }
 
 // fault is why the store cannot write at the moment.
@@ -70,9 +71,6 @@ func newWriter(ctx context.Context, s *Store, db *sql.DB) (*writer, error) {
 	if err := w.connect(ctx); err != nil {
 		return nil, err
 	}
-	if err := w.remember(ctx); err != nil {
-		return nil, errors.Join(err, w.disconnect())
-	}
 	go w.loop()
 	return w, nil
 }
@@ -87,6 +85,9 @@ func (w *writer) connect(ctx context.Context) error {
 		return errors.Join(err, conn.Close())
 	}
 	w.conn = conn
+	if err := w.remember(ctx); err != nil {
+		return errors.Join(err, w.disconnect())
+	}
 	return nil
 }
 

@@ -14,7 +14,7 @@ import (
 // conflicts reports that a plan is refused and left nothing behind.
 func (p *probe) conflicts(plan incident.Plan) {
 	p.Helper()
-	plan.Notices = append(plan.Notices, incident.Notice{Key: "must not stay"})
+	plan.Notices = append(plan.Notices, incident.Notice{Key: "must not stay", Since: start})
 	if err := p.Apply(p.ctx(), plan); !errors.Is(err, incident.ErrConflict) {
 		p.Errorf("apply: %v, want a conflict", err)
 	}
@@ -263,7 +263,7 @@ var loadClaims = []claim{
 		equal(p, "seen", ids(v.Recoveries, func(r incident.Recovery) string { return r.Type + "=" + r.Event }),
 			"retrying=-1h0m0s transaction.delivered=1h0m0s ")
 	}},
-	{"a notice is kept by its key", func(p *probe) {
+	{"a notice is kept by its key until it is deleted", func(p *probe) {
 		for n := 1; n <= 2; n++ {
 			p.ok(p.Apply(p.ctx(), incident.Plan{Notices: []incident.Notice{{Key: "unknown:x", Count: n, Since: start}}}))
 		}
@@ -271,6 +271,10 @@ var loadClaims = []claim{
 		p.ok(err)
 		equal(p, "count", v.Notice.Count, 2)
 		equal(p, "since", v.Notice.Since.Equal(start), true)
+		p.ok(p.Apply(p.ctx(), incident.Plan{Notices: []incident.Notice{{Key: "unknown:x"}}}))
+		v, err = p.Load(p.ctx(), incident.Query{Notice: "unknown:x"})
+		p.ok(err)
+		equal(p, "deleted", v.Notice == nil, true)
 	}},
 	{"a delivery loads its incident and itself", func(p *probe) {
 		i := p.open("k")

@@ -181,7 +181,7 @@ var upkeepClaims = []claim{
 	{"recoveries and notices go with their time", func(p *probe) {
 		p.ok(p.Apply(p.ctx(), incident.Plan{
 			Recoveries: []incident.Recovery{{Environment: event.Production, Handle: "txn:1", Type: "x", OccurredAt: start, ReceivedAt: start}},
-			Notices:    []incident.Notice{{Key: "n"}, {Key: "timed"}},
+			Notices:    []incident.Notice{{Key: "n", Since: start}, {Key: "timed", Since: start}},
 			Timers:     []incident.Timer{{Kind: incident.NoticeTimer, Subject: "timed", DueAt: start}},
 		}))
 		p.pass(91 * day)
