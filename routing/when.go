@@ -144,6 +144,11 @@ func (v *whenVisitor) Visit(node *ast.Node) {
 		}
 	case *ast.VariableDeclaratorNode:
 		v.declared[n.Name] = true
+	case *ast.BuiltinNode:
+		// The language lets no function with a predicate be switched off.
+		if slices.Contains(notInConditions, n.Name) {
+			v.found = append(v.found, v.problem(n.Location(), n.Name+"() is not available in conditions"))
+		}
 	case *ast.PredicateNode:
 		if inner := innerPredicate(n); inner != nil {
 			v.found = append(v.found, v.problem(inner.Location(),

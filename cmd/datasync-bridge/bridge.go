@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"slices"
 	"strings"
 	"time"
@@ -35,17 +34,6 @@ type bridge struct {
 	admin    *web.Server
 	metrics  *metrics
 	started  time.Time
-}
-
-// listeners are the bridge's two addresses, open and not yet served.
-type listeners struct{ public, admin net.Listener }
-
-func (l listeners) close() {
-	for _, ln := range []net.Listener{l.public, l.admin} {
-		if ln != nil {
-			_ = ln.Close()
-		}
-	}
 }
 
 // assemble opens the store and wires every room. What it returns must be
@@ -142,21 +130,6 @@ func (b *bridge) status(ctx context.Context) (view.Status, error) {
 		Version: version, Config: b.cfg.ShortHash(), StartedAt: b.started.UTC(),
 		Ready: b.store.Ready(ctx) == nil, Counts: counts(stats),
 	}, nil
-}
-
-// listen opens both addresses.
-func (b *bridge) listen(ctx context.Context) (listeners, error) {
-	var l listeners
-	var err error
-	var open net.ListenConfig
-	if l.public, err = open.Listen(ctx, "tcp", b.cfg.Server.Listen); err != nil {
-		return l, fmt.Errorf("open the public listener: %w", err)
-	}
-	if l.admin, err = open.Listen(ctx, "tcp", b.cfg.Admin.Listen); err != nil {
-		l.close()
-		return l, fmt.Errorf("open the admin listener: %w", err)
-	}
-	return l, nil
 }
 
 // run serves until ctx ends or a room fails, and returns when every room has

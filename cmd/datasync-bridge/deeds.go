@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"datasync-bridge/web/view"
 )
 
 func (c *cli) acknowledgeCommand() *cobra.Command {
@@ -59,9 +63,13 @@ func (c *cli) retryCommand() *cobra.Command {
 
 // deed carries one change out and says so.
 func (c *cli) deed(cmd *cobra.Command, id, done string, do func(deeds) error) error {
-	if err := c.withDeeds(cmd.Context(), do); err != nil {
+	err := c.withDeeds(cmd.Context(), do)
+	if refused, ok := errors.AsType[*view.Error](err); ok && refused.Status == http.StatusNotFound { // it names no id
+		return fmt.Errorf("%s: %w", id, refused)
+	}
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(c.out, id, done)
+	_, err = fmt.Fprintln(c.out, id, done)
 	return err
 }

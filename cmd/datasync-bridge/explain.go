@@ -16,6 +16,7 @@ import (
 	"datasync-bridge/config"
 	"datasync-bridge/event"
 	"datasync-bridge/receiver"
+	"datasync-bridge/routing"
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/store/sqlite"
 	"datasync-bridge/web/view"
@@ -39,6 +40,8 @@ that holds one event body is evaluated as if it arrived now. Nothing is sent.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			what, ctx := args[0], cmd.Context()
 			switch {
+			case with != "" && strings.HasPrefix(what, "in_"):
+				return usagef("--with evaluates one event; an incident's stand under Timeline in `incidents show %s`", what)
 			case strings.HasPrefix(what, "in_"):
 				return c.withReader(ctx, func(s *sqlite.Store) error { return c.explainIncident(ctx, s, what) })
 			case strings.HasPrefix(what, "ev_"):
@@ -55,26 +58,36 @@ that holds one event body is evaluated as if it arrived now. Nothing is sent.`,
 
 // explainFile evaluates a body as if it had arrived, verified, just now.
 func (c *cli) explainFile(path, with, source string) error {
-	body, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
-	if err != nil {
-		return fmt.Errorf("%w (an event's id begins with ev_, an incident's with in_)", err)
-	}
 	cfg, err := c.loadOther(with)
 	if err != nil {
 		return err
 	}
-	from, err := sourceNamed(cfg, source)
+	st, err := fileEvent(cfg, path, source)
 	if err != nil {
 		return err
 	}
+	return c.evaluate(cfg, st)
+}
+
+// fileEvent is the event that a file's body would be if it arrived, verified,
+// just now.
+func fileEvent(cfg *config.Config, path, source string) (event.Stored, error) {
+	body, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
+	if err != nil {
+		return event.Stored{}, fmt.Errorf("%w (an event's id begins with ev_, an incident's with in_)", err)
+	}
+	from, err := sourceNamed(cfg, source)
+	if err != nil {
+		return event.Stored{}, err
+	}
 	sum := sha256.Sum256(body)
-	return c.evaluate(cfg, event.Stored{
+	return event.Stored{
 		ID: "ev_evaluated_now", Status: event.Accepted, State: event.Pending,
 		Received: event.Received{
 			Source: from.Name, Environment: from.Environment, Key: sum, BodyHash: sum,
 			Origin: event.OriginWebhook, Authentic: from.Verify.Scheme != "none", ReceivedAt: time.Now(), Body: body,
 		},
-	})
+	}, nil
 }
 
 func sourceNamed(cfg *config.Config, name string) (receiver.Source, error) {
@@ -94,30 +107,65 @@ func (c *cli) loadOther(with string) (*config.Config, error) {
 	return config.Load(with, config.Options{Env: os.Environ()})
 }
 
-// evaluate prints the decision that a configuration makes now.
-func (c *cli) evaluate(cfg *config.Config, st event.Stored) error {
+// verdictNow is what a configuration would make of an event.
+type verdictNow struct {
+	// quarantine is why the event could not be read; then there is nothing else.
+	quarantine string
+	trace      routing.Trace
+	plan       incident.Plan
+}
+
+// decideNow decides and plans an event where nothing else is open. bend may
+// change the parts and the decision before the plan is made; nil for nothing.
+func decideNow(cfg *config.Config, st event.Stored, bend func(*parts, *incident.Decision)) (verdictNow, error) {
 	parts, err := compile(cfg)
 	if err != nil {
-		return err
+		return verdictNow{}, err
 	}
 	ev, err := parts.mapper.Normalize(st)
 	if err != nil {
-		return fmt.Errorf("normalize %s: %w", st.ID, err)
+		return verdictNow{}, fmt.Errorf("normalize %s: %w", st.ID, err)
 	}
 	if ev.Quarantine != "" {
-		_, err := fmt.Fprintf(c.out, "QUARANTINED: %s; kept, and told to %s\n", ev.Quarantine, strings.Join(cfg.Defaults.Notify, ", "))
+		return verdictNow{quarantine: printable(ev.Quarantine)}, nil
+	}
+	v := verdictNow{trace: parts.table.Trace(ev)}
+	if bend != nil {
+		bend(&parts, &v.trace.Decision)
+	}
+	v.plan = parts.machine.Event(incident.Input{
+		Event: ev, Decision: v.trace.Decision, Runs: parts.guard.Propose(ev, v.trace.Decision), Now: time.Now(),
+	})
+	if v.plan.Decision != nil {
+		v.trace.Decision = *v.plan.Decision
+		v.trace.Decision.Incident = "" // it would only be this one's, and nothing is stored
+	}
+	return v, nil
+}
+
+// evaluate prints the decision that a configuration makes now.
+func (c *cli) evaluate(cfg *config.Config, st event.Stored) error {
+	v, err := decideNow(cfg, st, nil)
+	if err != nil {
 		return err
 	}
-	trace := parts.table.Trace(ev)
-	// What the incident machine makes of it where nothing else is open.
-	if plan := parts.machine.Event(incident.Input{Event: ev, Decision: trace.Decision, Now: time.Now()}); plan.Decision != nil {
-		trace.Decision = *plan.Decision
-		trace.Decision.Incident = "" // it would only be this one's, and nothing is stored
+	switch {
+	case v.quarantine != "" && c.output == "json":
+		return writeJSON(c.out, map[string]any{"quarantined": v.quarantine})
+	case v.quarantine != "":
+		_, err := fmt.Fprintf(c.out, "QUARANTINED: %s; kept, and told to %s\n", v.quarantine, strings.Join(cfg.Defaults.Notify, ", "))
+		return err
+	case c.output == "json":
+		return writeJSON(c.out, v.trace)
 	}
-	if c.output == "json" {
-		return writeJSON(c.out, trace)
+	if err := v.trace.Write(c.out); err != nil {
+		return err
 	}
-	return trace.Write(c.out)
+	rows := make([][]string, 0, len(v.plan.Runs))
+	for _, r := range v.plan.Runs {
+		rows = append(rows, []string{r.Remediation, string(r.State), r.Why})
+	}
+	return section(c.out, "Runs", rows)
 }
 
 func (c *cli) explainEvent(ctx context.Context, s *sqlite.Store, id, with string) error {
@@ -251,6 +299,10 @@ func verdict(st event.Stored, d incident.Decision) string {
 		return "PENDING: accepted and kept, not planned yet"
 	case d.DroppedBy != "":
 		return fmt.Sprintf("DROPPED by rule %q: nobody is told", d.DroppedBy)
+	case d.Outcome == incident.OldNews:
+		return "OLD NEWS: recorded and summarised for defaults.notify; nobody is alarmed"
+	case d.Outcome == incident.Settled:
+		return fmt.Sprintf("SETTLED %s: whoever was told of it is told", d.Incident)
 	case d.Incident != "":
 		return fmt.Sprintf("%s %s, %s: tells %s", strings.ToUpper(string(d.Outcome)), d.Incident, d.Severity, told)
 	}

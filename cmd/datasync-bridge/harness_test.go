@@ -61,7 +61,9 @@ type served struct {
 // bridgeCommand is one run of the program as a process.
 func bridgeCommand(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asBridge+"=1")
+	// A program with the race detector lingers for a second at its end, to hear
+	// of late races; there are many processes here.
+	cmd.Env = append(os.Environ(), asBridge+"=1", "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	return cmd
 }
 

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf16"
 
 	"github.com/spf13/cobra"
 
@@ -17,9 +20,13 @@ import (
 	"datasync-bridge/web/view"
 )
 
+// maxRows is what a store gives at once.
+const maxRows = 1000
+
 // listing is a command that lists one kind of row and shows one of them.
 type listing[T, V any] struct {
 	name, one, short string
+	states           []string
 	columns          []string
 	row              func(T) []string
 	of               func(T) V
@@ -36,6 +43,12 @@ func (l listing[T, V]) command(c *cli) *cobra.Command {
 	var since string
 	list := func(cmd *cobra.Command, _ []string) error {
 		f := filter
+		switch {
+		case f.State != "" && !slices.Contains(l.states, f.State):
+			return usagef("--state: %q is none of %s", f.State, strings.Join(l.states, ", "))
+		case f.Limit < 1 || f.Limit > maxRows:
+			return usagef("--limit: must be 1 to %d (got %d)", maxRows, f.Limit)
+		}
 		if since != "" {
 			age, err := event.ParseDuration(since)
 			if err != nil {
@@ -59,7 +72,7 @@ func (l listing[T, V]) command(c *cli) *cobra.Command {
 	listed := &cobra.Command{Use: "list", Short: "List them, newest first", Args: cobra.NoArgs, RunE: list, Example: "  datasync-bridge " + l.name + " list --limit 20"}
 	for _, flags := range []*cobra.Command{parent, listed} {
 		flags.Flags().StringVar(&since, "since", "", "only newer than this `duration`, such as 24h or 7d")
-		flags.Flags().StringVar(&filter.State, "state", "", "only in this state")
+		flags.Flags().StringVar(&filter.State, "state", "", "only in this state: "+strings.Join(l.states, ", "))
 		flags.Flags().StringVar(&filter.Before, "before", "", "continue after this `id`")
 		flags.Flags().IntVar(&filter.Limit, "limit", 50, "at most so many")
 	}
@@ -114,11 +127,28 @@ func writeTable(w io.Writer, columns []string, rows [][]string) error {
 	return table.Flush()
 }
 
+// writeJSON prints a value with all that could steer a terminal spelled out,
+// which JSON reads the same: such characters stand in texts only.
 func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	var safe strings.Builder
+	for _, r := range text.String() {
+		if r == '\n' || !steers(r) {
+			safe.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&safe, `\u%04x`, unit)
+		}
+	}
+	_, err := io.WriteString(w, safe.String())
+	return err
 }
 
 // clock prints a time in the operator's own zone, "" for none.

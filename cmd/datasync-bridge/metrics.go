@@ -24,6 +24,7 @@ type metrics struct {
 	planned    *prometheus.CounterVec
 	planning   prometheus.Histogram
 	failures   prometheus.Counter
+	conditions prometheus.Counter
 	conflicts  prometheus.Counter
 	attempts   *prometheus.CounterVec
 	sending    *prometheus.HistogramVec
@@ -45,6 +46,8 @@ func newMetrics(s *sqlite.Store, cfg *config.Config) *metrics {
 			Buckets: []float64{.005, .025, .1, .5, 1, 5, 30, 120}}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "bridge_plan_failures_total", Help: "Events or timers that could not be planned or applied at one try."}),
+		conditions: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bridge_rule_conditions_failed_total", Help: "Conditions (when:) that failed on an event, so that their rule did not match."}),
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "bridge_plan_conflicts_total", Help: "Plans made again because what they were made from had changed."}),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -59,7 +62,7 @@ func newMetrics(s *sqlite.Store, cfg *config.Config) *metrics {
 		Name: "bridge_build_info", Help: "Always 1; the labels tell version and configuration.",
 		ConstLabels: prometheus.Labels{"version": version, "config": cfg.ShortHash()}})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.answering, m.planned, m.planning, m.failures, m.conflicts,
+	m.registry.MustRegister(m.requests, m.answering, m.planned, m.planning, m.failures, m.conditions, m.conflicts,
 		m.attempts, m.sending, m.repeatable, build, waiting{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -81,8 +84,9 @@ func (m *metrics) observer() dispatch.Observer {
 			m.planned.WithLabelValues(string(outcome)).Inc()
 			m.planning.Observe(sinceArrival.Seconds())
 		},
-		PlanFailed: m.failures.Inc,
-		Conflict:   m.conflicts.Inc,
+		ConditionsFailed: func(count int) { m.conditions.Add(float64(count)) },
+		PlanFailed:       m.failures.Inc,
+		Conflict:         m.conflicts.Inc,
 		Attempted: func(a dispatch.Attempt) {
 			m.attempts.WithLabelValues(a.Notifier, string(a.Kind), string(a.Result)).Inc()
 			m.sending.WithLabelValues(a.Notifier).Observe(a.Took.Seconds())

@@ -113,7 +113,8 @@ func senders(cfg *config.Config, client *http.Client, out io.Writer) []dispatch.
 	for _, n := range cfg.Notifiers {
 		s := dispatch.Sender{Name: n.Name, Notifier: medium(n, style(cfg), client, out), Retry: n.Retry}
 		if n.Slack != nil {
-			channel := cfg.NotifierTraits()[n.Name].Destination
+			to := n.Slack.Traits(n.Name)
+			channel := to.Destination + to.Fingerprint // a webhook is known by the latter
 			if buckets[channel] == nil {
 				buckets[channel] = rate.NewLimiter(1, 10)
 			}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,122 +13,176 @@ import (
 	"datasync-bridge/config"
 	"datasync-bridge/event"
 	"datasync-bridge/notifiers/terminal"
-	"datasync-bridge/outbound"
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/store/sqlite"
 )
 
+// renderable are the kinds of message that an incident's snapshot can show.
+var renderable = words(incident.Opening, incident.Alarm, incident.Update, incident.Reopening, incident.Reminder, incident.Resolve)
+
 func (c *cli) renderCommand() *cobra.Command {
-	var kind string
+	var kind, notifier, source string
 	cmd := &cobra.Command{
-		Use:   "render INCIDENT-ID",
-		Short: "Show what an incident's message looks like; nothing is sent",
+		Use:   "render FILE | EVENT-ID | INCIDENT-ID",
+		Short: "Show what a message looks like; nothing is sent",
+		Long: `Show what a message looks like. Nothing is sent and no rule is bent: an incident
+(in_…) is shown as it was told; a stored event (ev_…) or a file that holds one
+event body is evaluated as explain does, as if nothing else were open.
+
+With --notifier it is the very call that this notifier would make, secrets left
+out: Slack's blocks, PagerDuty's event.`,
 		Example: `  datasync-bridge render in_0000000000000
-  datasync-bridge render in_0000000000000 --kind resolve`,
+  datasync-bridge render in_0000000000000 --kind resolve --notifier edi-pager
+  datasync-bridge render event.json --notifier edi-slack -o json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := c.load()
-			if err != nil {
-				return err
+			if !slices.Contains(renderable, kind) {
+				return usagef("--kind: %q is none of %s", kind, strings.Join(renderable, ", "))
 			}
-			return c.withReader(cmd.Context(), func(s *sqlite.Store) error {
-				d, err := deliveryOf(cmd.Context(), s, args[0], incident.DeliveryKind(kind))
-				if err != nil {
-					return err
-				}
-				_, err = terminal.New(terminal.Config{Pager: true}, style(cfg), c.out).Send(cmd.Context(), d)
-				return err
-			})
+			if c.output == "json" && notifier == "" {
+				return usagef("-o json shows the call of one notifier; name it with --notifier")
+			}
+			return c.render(cmd.Context(), args[0], incident.DeliveryKind(kind), notifier, source)
 		},
 	}
-	cmd.Flags().StringVar(&kind, "kind", string(incident.Opening), "opening, alarm, update, reopened, reminder or resolve")
+	cmd.Flags().StringVar(&kind, "kind", string(incident.Opening), "one of "+strings.Join(renderable, ", "))
+	cmd.Flags().StringVar(&notifier, "notifier", "", "show the call that the notifier of this `name` would make")
+	cmd.Flags().StringVar(&source, "source", "", "the `name` of the source that a file's event is taken to come from; default the first")
+	cmd.Flags().StringVarP(&c.output, "output", "o", "table", "table or json")
 	return cmd
 }
 
-// deliveryOf finds the newest delivery of a kind that an incident has, for its
-// snapshot; any kind's will do.
-func deliveryOf(ctx context.Context, s *sqlite.Store, id string, kind incident.DeliveryKind) (incident.Delivery, error) {
-	all, err := s.Deliveries(ctx, incident.Filter{Incident: id, Limit: 1000})
+func (c *cli) render(ctx context.Context, what string, kind incident.DeliveryKind, notifier, source string) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	var to config.Notifier
+	if notifier != "" {
+		if to, err = notifierNamed(cfg, notifier); err != nil {
+			return err
+		}
+	}
+	d, err := c.deliveryOf(ctx, cfg, what, kind, notifier, source)
+	if err != nil {
+		return err
+	}
+	if notifier == "" {
+		_, err := terminal.New(terminal.Config{}, style(cfg), c.out).Send(ctx, asKind(d, kind))
+		return err
+	}
+	if d.Notifier != notifier {
+		fmt.Fprintf(c.err, "%s is not told of this; shown is what it would get if it were\n", notifier)
+		d.Notifier, d.Destination, d.Fingerprint, d.Thread = notifier, cfg.NotifierTraits()[notifier].Destination, "", ""
+	}
+	return c.showCall(ctx, to, style(cfg), asKind(d, kind))
+}
+
+// deliveryOf finds or makes the delivery to show.
+func (c *cli) deliveryOf(ctx context.Context, cfg *config.Config, what string, kind incident.DeliveryKind, notifier, source string) (d incident.Delivery, err error) {
+	switch {
+	case strings.HasPrefix(what, "in_"):
+		err = c.withReader(ctx, func(s *sqlite.Store) error {
+			d, err = toldOf(ctx, s, what, kind, notifier)
+			return err
+		})
+	case strings.HasPrefix(what, "ev_"):
+		err = c.withReader(ctx, func(s *sqlite.Store) error {
+			st, err := s.Event(ctx, what)
+			if err != nil {
+				return fmt.Errorf("event %s: %w", what, err)
+			}
+			d, err = openingOf(cfg, st, notifier)
+			return err
+		})
+	default:
+		var st event.Stored
+		if st, err = fileEvent(cfg, what, source); err == nil {
+			d, err = openingOf(cfg, st, notifier)
+		}
+	}
+	return d, err
+}
+
+// toldOf finds the newest delivery of an incident that fits: of the kind and
+// notifier asked for, else of the one or the other, else any.
+func toldOf(ctx context.Context, s *sqlite.Store, id string, kind incident.DeliveryKind, notifier string) (incident.Delivery, error) {
+	all, err := s.Deliveries(ctx, incident.Filter{Incident: id, Limit: maxRows})
 	if err != nil {
 		return incident.Delivery{}, err
 	}
 	if len(all) == 0 {
 		return incident.Delivery{}, fmt.Errorf("incident %s has no notification to show: it does not exist, or nobody was told (see `explain %s`)", id, id)
 	}
-	found := all[0]
+	found, fit, thread := all[0], -1, ""
 	for _, d := range all {
+		mine := d.Notifier == notifier
+		if mine && thread == "" {
+			thread = d.Ref
+		}
+		points := 0
+		if mine {
+			points += 2
+		}
 		if d.Kind == kind {
-			found = d
-			break
+			points++
+		}
+		if points > fit {
+			found, fit = d, points
 		}
 	}
 	whole, err := s.Delivery(ctx, found.ID)
-	whole.Kind = kind
+	whole.Thread = thread
 	return whole, err
 }
 
-func (c *cli) sendTestCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "send-test NOTIFIER",
-		Short: "Send one test message through a notifier",
-		Long: `Send one test message through a notifier, and for a pager the resolve that ends
-it at once. It says that it is a test. The store is not touched.`,
-		Example: "  datasync-bridge send-test edi-slack -c config.yaml",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := c.load()
-			if err != nil {
-				return err
-			}
-			for _, n := range cfg.Notifiers {
-				if n.Name == args[0] {
-					return c.sendTest(cmd.Context(), cfg, n)
-				}
-			}
-			return usagef("no notifier is named %q", args[0])
-		},
+// openingOf makes the delivery by which a notifier would be told of an event,
+// if nothing else were open; another notifier's where this one is not told.
+func openingOf(cfg *config.Config, st event.Stored, notifier string) (incident.Delivery, error) {
+	v, err := decideNow(cfg, st, func(p *parts, d *incident.Decision) {
+		p.machine.StaleAfter = event.Never // a sample may be old
+		d.Group.Wait = 0
+	})
+	switch {
+	case err != nil:
+		return incident.Delivery{}, err
+	case v.quarantine != "":
+		return incident.Delivery{}, fmt.Errorf("there is no message of it: the event would be quarantined: %s", v.quarantine)
+	case len(v.plan.Deliveries) == 0:
+		return incident.Delivery{}, fmt.Errorf("there is no message of it: %s", v.trace.Verdict())
 	}
-}
-
-func (c *cli) sendTest(ctx context.Context, cfg *config.Config, n config.Notifier) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	to := medium(n, style(cfg), outbound.New(cfg.Outbound), c.out)
-	kinds := []incident.DeliveryKind{incident.Opening}
-	if cfg.NotifierTraits()[n.Name].Pager {
-		kinds = append(kinds, incident.Resolve)
-	}
-	thread := ""
-	for _, kind := range kinds {
-		d := testDelivery(n.Name, kind, time.Now())
-		d.Thread = thread
-		receipt, err := to.Send(ctx, d)
-		if err != nil {
-			return fmt.Errorf("%s did not take the %s: %w", n.Name, kind, err)
+	found := v.plan.Deliveries[0]
+	for _, d := range v.plan.Deliveries {
+		if d.Notifier == notifier {
+			found = d
 		}
-		thread = receipt.Ref
-		fmt.Fprintf(c.out, "%s took the %s: %s\n", n.Name, kind, receipt.Answer)
 	}
-	return nil
+	found.ID, found.QueuedAt = "dl_rendered_now", st.ReceivedAt
+	return found, nil
 }
 
-// testDelivery is a made-up incident that says of itself that it is a test.
-func testDelivery(notifier string, kind incident.DeliveryKind, now time.Time) incident.Delivery {
-	id := fmt.Sprintf("in_test_%d", now.Unix())
-	snapshot := incident.Snapshot{
-		Incident: id, Environment: event.Production, Source: "send-test",
-		Class: event.UnknownClass, Severity: event.Info, State: incident.Open, OpenedAt: now, Open: 1, Total: 1,
-		Lead: incident.Lead{
-			Event: "ev_test", Type: "webhook.test", Severity: event.Info, OccurredAt: now,
-			Fields: map[string]any{event.PartnerName: "TEST of datasync-bridge", event.ErrorMessage: "This is a test message; nothing is wrong."},
-		},
-		Notes: []string{"sent by hand with send-test"},
+// asKind shows a delivery as another kind of message about the same thing.
+func asKind(d incident.Delivery, kind incident.DeliveryKind) incident.Delivery {
+	if d.Kind == incident.Noticed {
+		return d // it is about no incident
 	}
-	if kind == incident.Resolve {
-		snapshot.State, snapshot.ResolvedAt, snapshot.Resolution, snapshot.Open = incident.Resolved, now, incident.Recovered, 0
+	d.Kind = kind
+	if s := &d.Snapshot; kind == incident.Resolve && s.State != incident.Resolved {
+		s.State, s.Resolution, s.ResolvedAt, s.Open, s.Members = incident.Resolved, incident.Recovered, time.Now(), 0, nil
 	}
-	return incident.Delivery{
-		ID: "dl_test", Order: id, Incident: id, Notifier: notifier, Kind: kind, Alarm: 1,
-		Snapshot: snapshot, QueuedAt: now, State: incident.Sending,
+	if kind != incident.Opening { // edits and replies need something to be about
+		d.Thread = cmp.Or(d.Thread, cmp.Or(d.Destination, "channel")+"/first-message")
 	}
+	return d
+}
+
+func notifierNamed(cfg *config.Config, name string) (config.Notifier, error) {
+	names := make([]string, 0, len(cfg.Notifiers))
+	for _, n := range cfg.Notifiers {
+		if n.Name == name {
+			return n, nil
+		}
+		names = append(names, n.Name)
+	}
+	return config.Notifier{}, usagef("no notifier is named %q; there are %s", name, strings.Join(names, ", "))
 }

@@ -42,7 +42,7 @@ var errSilent = errors.New("")
 func run(ctx context.Context, args []string, s streams) int {
 	root := newRoot(s)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var usage usageError
 	switch {
 	case err == nil:
@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	case errors.Is(err, errSilent):
 		return exitFailed
 	case errors.As(err, &usage):
-		fmt.Fprintf(s.err, "%v\nSee datasync-bridge --help\n", err)
+		fmt.Fprintf(s.err, "%v\nSee %s --help\n", err, cmd.CommandPath())
 		return exitUsage
 	}
 	var faults config.Faults
@@ -84,7 +84,9 @@ Try it without any configuration:  datasync-bridge demo`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		// Before anything is opened: a wrong command line has no side effect.
+		PersistentPreRunE: func(*cobra.Command, []string) error { return c.checkOutput() },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(s.in)
 	root.SetOut(s.out)
@@ -113,6 +115,9 @@ func wrapUsage(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {
+				if !cmd.HasSubCommands() { // of others it names the unknown command
+					err = fmt.Errorf("%w; it is used so: %s", err, cmd.UseLine())
+				}
 				return usageError{err}
 			}
 			return nil
@@ -123,13 +128,22 @@ func wrapUsage(cmd *cobra.Command) {
 	}
 }
 
-// load reads the configuration and prints its warnings.
+// load reads the configuration; whoever shows its warnings asks for them.
 func (c *cli) load() (*config.Config, error) {
 	cfg, err := config.Load(c.configPath, config.Options{Env: os.Environ()})
 	if err != nil {
 		return nil, err
 	}
 	return cfg, nil
+}
+
+// checkOutput refuses an unknown -o in every command that has it.
+func (c *cli) checkOutput() error {
+	switch c.output {
+	case "", "table", "json":
+		return nil
+	}
+	return usagef("--output: %q is neither table nor json", c.output)
 }
 
 // logger writes to the error stream, so that output can be piped.

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"datasync-bridge/datasync/remediation"
 )
 
 func (c *cli) serveCommand() *cobra.Command {
@@ -33,6 +35,9 @@ func (c *cli) serve(ctx context.Context) error {
 	}
 	for _, warning := range cfg.Warnings {
 		log.Warn("configuration", "warning", warning.String())
+	}
+	if remediation.SwitchedOff(os.Getenv(remediation.KillSwitch)) {
+		log.Warn("runs are switched off", "by", remediation.KillSwitch)
 	}
 	b, err := assemble(ctx, cfg, c.out, log)
 	if err != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +19,7 @@ import (
 	"datasync-bridge/store/sqlite"
 	"datasync-bridge/web"
 	"datasync-bridge/web/client"
+	"datasync-bridge/web/view"
 )
 
 // tokenFile is where the generated admin token lies: beside the store.
@@ -35,10 +38,23 @@ func (c *cli) withReader(ctx context.Context, read func(*sqlite.Store) error) er
 		return err
 	}
 	s, err := sqlite.OpenReadOnly(ctx, cfg.Store, sqlite.Options{Log: log})
+	if errors.Is(err, fs.ErrNotExist) {
+		return missingStore(cfg)
+	}
 	if err != nil {
 		return err
 	}
 	return errors.Join(read(s), s.Close())
+}
+
+// missingStore says which file is missed, in full: a path that is relative is
+// so to the folder where the command runs.
+func missingStore(cfg *config.Config) error {
+	path := cfg.Store.SQLite.Path
+	if whole, err := filepath.Abs(path); err == nil {
+		path = whole
+	}
+	return fmt.Errorf("there is no store at %s: serve makes it; is this the folder and the configuration that serve runs with?", path)
 }
 
 // deeds are the changes that a person may ask for.
@@ -59,13 +75,20 @@ func (c *cli) withDeeds(ctx context.Context, do func(deeds) error) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Stat(cfg.Store.SQLite.Path); errors.Is(err, fs.ErrNotExist) {
+		return missingStore(cfg) // opening would make an empty one
+	}
 	s, err := sqlite.Open(ctx, cfg.Store, sqlite.Options{Log: log})
 	if errors.Is(err, sqlite.ErrLocked) {
 		remote, err := adminClient(cfg)
 		if err != nil {
 			return err
 		}
-		return do(remote)
+		err = do(remote)
+		if refused, ok := errors.AsType[*view.Error](err); ok && refused.Status == http.StatusUnauthorized {
+			return fmt.Errorf("the running bridge does not know this token (of %s, else of %s): %w", tokenVariable, tokenFile(cfg), err)
+		}
+		return err
 	}
 	if err != nil {
 		return err
@@ -81,7 +104,11 @@ func (c *cli) withDeeds(ctx context.Context, do func(deeds) error) error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	return errors.Join(do(onFile{d}), s.Close())
+	if err := errors.Join(do(onFile{d}), s.Close()); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.err, "no serve is running: those who are to be told of this are told when it starts")
+	return nil
 }
 
 // adminClient speaks to the bridge that holds the store.
@@ -90,14 +117,9 @@ func adminClient(cfg *config.Config) (*client.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin.listen: %w", err)
 	}
-	token := os.Getenv("DATASYNC_BRIDGE_TOKEN")
-	if token == "" {
-		text, err := os.ReadFile(tokenFile(cfg))
-		if err != nil {
-			return nil, fmt.Errorf("a running bridge holds the store, and its admin token is not to be had "+
-				"(set DATASYNC_BRIDGE_TOKEN to your token): %w", err)
-		}
-		token = strings.TrimSpace(string(text))
+	token, err := tokenOf(cfg)
+	if err != nil {
+		return nil, err
 	}
 	scheme := "http://"
 	var transport http.RoundTripper
@@ -113,10 +135,28 @@ func adminClient(cfg *config.Config) (*client.Client, error) {
 	return client.New(scheme+net.JoinHostPort(host, port), token, transport)
 }
 
+// tokenVariable holds the token of whoever acts.
+const tokenVariable = "DATASYNC_BRIDGE_TOKEN" // #nosec G101 -- the variable's name
+
+func tokenOf(cfg *config.Config) (string, error) {
+	if token := strings.TrimSpace(os.Getenv(tokenVariable)); token != "" {
+		return token, nil
+	}
+	if len(cfg.Admin.Users) > 0 { // a token file would be one of earlier times
+		return "", fmt.Errorf("a running bridge holds the store and knows its users: set %s to your token", tokenVariable)
+	}
+	text, err := os.ReadFile(tokenFile(cfg))
+	if err != nil {
+		return "", fmt.Errorf("a running bridge holds the store, and its admin token is not to be had (set %s to it): %w", tokenVariable, err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
 // trusting believes the certificate that the admin listener itself shows, so
-// that one of a private authority works without further settings.
+// that one of a private authority works without further settings. It is asked
+// for by a name that it bears: the address called is often another.
 func trusting(certFile string) (http.RoundTripper, error) {
-	pem, err := os.ReadFile(certFile) // #nosec G304 -- named by the configuration
+	text, err := os.ReadFile(certFile) // #nosec G304 -- named by the configuration
 	if err != nil {
 		return nil, fmt.Errorf("admin.tls.cert: %w", err)
 	}
@@ -124,8 +164,27 @@ func trusting(certFile string) (http.RoundTripper, error) {
 	if err != nil {
 		roots = x509.NewCertPool()
 	}
-	roots.AppendCertsFromPEM(pem)
-	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}, nil
+	roots.AppendCertsFromPEM(text)
+	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: certName(text), MinVersion: tls.VersionTLS12}}, nil
+}
+
+// certName is a name that the first certificate of a file is good for, "" for
+// the one of the address.
+func certName(text []byte) string {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return ""
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	switch {
+	case err != nil:
+		return ""
+	case len(cert.DNSNames) > 0:
+		return strings.Replace(cert.DNSNames[0], "*", "bridge", 1)
+	case len(cert.IPAddresses) > 0:
+		return cert.IPAddresses[0].String()
+	}
+	return ""
 }
 
 // onFile does deeds on a store that no serve holds, in the local user's name.

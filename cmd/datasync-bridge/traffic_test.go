@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -31,15 +32,16 @@ func newTraffic(seed uint64) *traffic {
 	}
 }
 
-// load posts from eight connections for a while, then kills the process.
-func (tr *traffic) load(s *served, lasting time.Duration) {
+// flow posts from several connections until it is stopped; stop waits for the
+// answers in flight.
+func (tr *traffic) flow(s *served, connections int) (stop func()) {
 	var posters sync.WaitGroup
-	dead := make(chan struct{})
-	for range 8 {
+	done := make(chan struct{})
+	for range connections {
 		posters.Go(func() {
 			for {
 				select {
-				case <-dead:
+				case <-done:
 					return
 				default:
 					tr.send(s.public, tr.next())
@@ -47,11 +49,26 @@ func (tr *traffic) load(s *served, lasting time.Duration) {
 			}
 		})
 	}
+	return func() {
+		close(done)
+		posters.Wait()
+		tr.client.CloseIdleConnections()
+	}
+}
+
+// load posts for a while, then kills the process.
+func (tr *traffic) load(s *served, lasting time.Duration) {
+	stop := tr.flow(s, 8)
 	<-time.After(lasting)
 	s.kill()
-	close(dead)
-	posters.Wait()
-	tr.client.CloseIdleConnections()
+	stop()
+}
+
+// known is what was answered 2xx so far.
+func (tr *traffic) known() map[string]string {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return maps.Clone(tr.accepted)
 }
 
 // repost sends what was never answered once more, as any sender would.
