@@ -18,7 +18,7 @@ import (
 type Received struct {
 	Source      string
 	Environment Environment
-	// Key is the dedup key (SHA-256; shared INGEST rule 4), unique per source.
+	// Key is the dedup key (SHA-256; ingest rule 4), unique per source.
 	Key [32]byte
 	// BodyHash is the SHA-256 of the raw body. The same Key with another
 	// BodyHash is a conflict.

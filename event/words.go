@@ -54,7 +54,7 @@ func (s *Severity) UnmarshalText(text []byte) error {
 // Effect is what an event type does to incidents.
 type Effect string
 
-// The effects (shared ROUTING rule 10).
+// The effects (routing rule 10).
 const (
 	Open   Effect = "open"
 	Settle Effect = "settle"
@@ -117,7 +117,7 @@ var Categories = []Class{
 }
 
 // Shared reports whether failures of the class usually have one cause per
-// partner (shared ROUTING rule 12).
+// partner (routing rule 12).
 func (c Class) Shared() bool {
 	switch c {
 	case Connectivity, Authentication, Certificate, Configuration, Storage, Platform:
