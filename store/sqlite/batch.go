@@ -88,6 +88,9 @@ func claimed(jobs []*job) []*job {
 
 // transact returns an error only for what concerns the whole batch.
 func (w *writer) transact(b batch) (*tx, error) {
+	if err := w.inPlace(); err != nil {
+		return nil, err
+	}
 	if w.conn == nil {
 		if err := w.connect(context.Background()); err != nil {
 			return nil, err

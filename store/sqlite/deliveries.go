@@ -10,9 +10,15 @@ import (
 	"datasync-bridge/routing/incident"
 )
 
-// The thread is the newest message that the notifier has of the incident.
+// The thread is the newest message that the notifier has of the incident. An
+// end or an acknowledgement goes through the key that its alarm went through.
 const selectDeliveries = `SELECT id, order_key, incident, notifier, kind, alarm, state, queued_at, next_at, fallback_at, attempts, first_try,
-	settled_at, unclear, error, answer, ref, lease_epoch, lease_token, lease_until, destination, fingerprint, text, snapshot,
+	settled_at, unclear, error, answer, ref, lease_epoch, lease_token, lease_until, destination,
+	CASE WHEN kind IN ('resolve', 'acknowledged') THEN coalesce((SELECT o.fingerprint FROM deliveries o
+		WHERE o.incident = deliveries.incident AND o.notifier = deliveries.notifier AND o.alarm = deliveries.alarm
+		AND o.kind IN ('opening', 'alarm', 'reopened', 'fallback') AND o.state = 'sent'
+		ORDER BY o.id DESC LIMIT 1), fingerprint) ELSE fingerprint END,
+	text, snapshot,
 	CASE WHEN incident = 0 THEN '' ELSE coalesce((SELECT o.ref FROM deliveries o WHERE o.incident = deliveries.incident
 		AND o.notifier = deliveries.notifier AND o.ref <> '' ORDER BY o.id DESC LIMIT 1), '') END
 	FROM deliveries `

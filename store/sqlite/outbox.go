@@ -306,11 +306,11 @@ func (t *tx) settle(row int64, g incident.Settlement) error {
 	}
 	err := t.row(`UPDATE deliveries SET state = ?, turn = ?, settled_at = ?, next_at = ?, attempts = attempts + ?,
 			first_try = CASE WHEN attempts + ? = 0 THEN NULL ELSE first_try END,
-			unclear = max(unclear, ?), error = ?, answer = ?, ref = ?, lease_until = NULL
+			unclear = max(unclear, ?), error = ?, answer = ?, ref = ?, fingerprint = coalesce(nullif(?, ''), fingerprint), lease_until = NULL
 		WHERE id = ? AND turn = 3 AND lease_epoch = ? AND lease_token = ?
 		RETURNING notifier, order_key, kind, incident, alarm`,
 		[]any{string(g.State), turn, settled, dueOr(g.NextAt, t.now), counted, counted,
-			g.Unclear, g.Error, g.Answer, g.Ref, row, g.Lease.Epoch, g.Lease.Token},
+			g.Unclear, g.Error, g.Answer, g.Ref, g.Fingerprint, row, g.Lease.Epoch, g.Lease.Token},
 		&d.notifier, &d.order, &d.kind, &d.incident, &d.alarm)
 	if errors.Is(err, sql.ErrNoRows) {
 		return t.unsettled(row)

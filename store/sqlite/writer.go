@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,7 @@ const (
 type writer struct {
 	store *Store
 	db    *sql.DB
+	file  os.FileInfo // what had the store's name when it was opened
 	queue int
 
 	mu      sync.Mutex
@@ -68,6 +70,10 @@ func newWriter(ctx context.Context, s *Store, db *sql.DB) (*writer, error) {
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		seen: newSeen(), sources: map[route]int64{},
 	}
+	var err error
+	if w.file, err = os.Stat(s.cfg.SQLite.Path); err != nil {
+		return nil, err
+	}
 	if err := w.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -87,6 +93,19 @@ func (w *writer) connect(ctx context.Context) error {
 	w.conn = conn
 	if err := w.remember(ctx); err != nil {
 		return errors.Join(err, w.disconnect())
+	}
+	return nil
+}
+
+// inPlace returns an error if the file has lost its name: it could be written
+// to, and nobody would find it again.
+func (w *writer) inPlace() error {
+	now, err := os.Stat(w.store.cfg.SQLite.Path)
+	if err == nil && !os.SameFile(w.file, now) {
+		err = errors.New("another file has taken its place")
+	}
+	if err != nil {
+		return fmt.Errorf("the store's file was moved while it is open; put it back: %w", err)
 	}
 	return nil
 }
