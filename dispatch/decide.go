@@ -29,6 +29,7 @@ func (r Retry) decide(d incident.Delivery, got notifiers.Receipt, err error, now
 	v := verdict{Settlement: incident.Settlement{Delivery: d.ID, Lease: d.Lease, Unclear: d.Unclear}}
 	if err == nil {
 		v.Result, v.State, v.Ref, v.Answer = Delivered, incident.Sent, got.Ref, bounded(got.Answer)
+		v.Fingerprint = got.Fingerprint
 		v.Said = saidSent(d, v.Answer)
 		return v
 	}

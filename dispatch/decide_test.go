@@ -45,7 +45,10 @@ func TestRouting28_DecideByVerdict(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.d.ID, tt.d.Notifier, tt.d.Kind = "dl_1", "edi-pager", incident.Opening
 			tt.d.Lease = incident.Lease{Token: 7}
-			got := retry.decide(tt.d, notifiers.Receipt{Ref: "C1/1", Answer: "accepted (202)"}, tt.err, now, whole)
+			got := retry.decide(tt.d, notifiers.Receipt{Ref: "C1/1", Answer: "accepted (202)", Fingerprint: "f1"}, tt.err, now, whole)
+			if (got.Fingerprint == "f1") != (tt.err == nil) {
+				t.Errorf("settled as sent through %q", got.Fingerprint)
+			}
 			if got.State != tt.state || got.Result != tt.result {
 				t.Errorf("state %q, result %q; want %q, %q", got.State, got.Result, tt.state, tt.result)
 			}

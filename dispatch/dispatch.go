@@ -101,6 +101,9 @@ type Dispatcher struct {
 	config     Config
 	running    atomic.Bool
 
+	// planning holds a token while a batch of events or of timers is planned.
+	// Plans of the two may read one notice or recovery, which has no version.
+	planning  chan struct{}
 	badEvents setbacks
 	badTimers setbacks
 }
@@ -118,6 +121,7 @@ func New(deps Deps, config Config) (*Dispatcher, error) {
 		observe:    deps.Observer.filled(),
 		jitter:     deps.Jitter,
 		config:     config.withDefaults(),
+		planning:   make(chan struct{}, 1),
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)

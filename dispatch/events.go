@@ -37,6 +37,8 @@ func (d *Dispatcher) planEvents(ctx context.Context, changed <-chan struct{}) {
 // planBatch plans up to limit pending events and reports whether there were
 // any that are not held back.
 func (d *Dispatcher) planBatch(ctx context.Context, limit int) (worked bool, err error) {
+	d.planning <- struct{}{}
+	defer func() { <-d.planning }()
 	pending, err := d.store.Pending(ctx, limit)
 	if err != nil {
 		return false, err
@@ -185,6 +187,9 @@ func (d *Dispatcher) park(ctx context.Context, rules *Rules, st event.Stored, ca
 func (d *Dispatcher) eventPlanned(st event.Stored, plan incident.Plan) {
 	if plan.Decision == nil {
 		return
+	}
+	if failed := len(plan.Decision.Errors); failed > 0 {
+		d.observe.ConditionsFailed(failed)
 	}
 	outcome := plan.Decision.Outcome
 	d.observe.Planned(outcome, d.store.Now().Sub(st.ReceivedAt))

@@ -11,6 +11,9 @@ import (
 type Observer struct {
 	// Planned: an event's plan is committed, so long after its arrival.
 	Planned func(outcome incident.Outcome, sinceArrival time.Duration)
+	// ConditionsFailed: so many rules' conditions failed on an event that is
+	// planned; those rules did not match it (routing rule 4).
+	ConditionsFailed func(count int)
 	// PlanFailed: an event or a timer could not be planned or applied this time.
 	PlanFailed func()
 	// Conflict: a plan was out of date and is made again.
@@ -46,6 +49,9 @@ const (
 func (o Observer) filled() Observer {
 	if o.Planned == nil {
 		o.Planned = func(incident.Outcome, time.Duration) {}
+	}
+	if o.ConditionsFailed == nil {
+		o.ConditionsFailed = func(int) {}
 	}
 	if o.PlanFailed == nil {
 		o.PlanFailed = func() {}

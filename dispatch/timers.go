@@ -36,6 +36,8 @@ func (d *Dispatcher) fireTimers(ctx context.Context, changed <-chan struct{}) {
 // fireBatch fires up to limit timers that are not held back, and reports
 // whether there were any and when the next is due.
 func (d *Dispatcher) fireBatch(ctx context.Context, limit int) (worked bool, next time.Time, err error) {
+	d.planning <- struct{}{}
+	defer func() { <-d.planning }()
 	due, next, err := d.store.DueTimers(ctx, limit)
 	if err != nil {
 		return false, time.Time{}, err

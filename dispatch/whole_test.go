@@ -252,3 +252,33 @@ func TestWhole_NothingIsLostOrDoubledOverRestarts(t *testing.T) {
 		}
 	})
 }
+
+// A note that comes as its hour ends must not be counted into a window that
+// the timer has closed meanwhile: nobody would ever hear of it, nor of what
+// comes after it.
+func TestWhole_ANoteAtTheEndOfItsHourIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.machine = machine()
+		slack := &far{}
+		w.senders = append(w.senders, slackTo(slack))
+		first := w.accept("note first")[0]
+		w.apply = func(p incident.Plan, do func() error) error {
+			if p.Event != "" && p.Event != first {
+				<-time.After(2 * time.Second) // the hour ends between loading and applying
+			}
+			return do()
+		}
+		stop := w.run()
+		defer stop()
+		pass(time.Hour - time.Second)
+		if len(slack.got()) != 1 {
+			t.Fatalf("Slack was told %q, want the first note", slack.texts())
+		}
+		w.accept("note second")
+		pass(2 * time.Hour)
+		if len(slack.got()) != 2 {
+			t.Errorf("Slack was told %q, want the second note too", slack.texts())
+		}
+	})
+}
