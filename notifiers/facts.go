@@ -120,6 +120,9 @@ func news(d incident.Delivery, style Style, now time.Time) string {
 	case incident.Reopening:
 		return join(": ", "It is back", text)
 	case incident.Fallback:
+		if strings.HasPrefix(text, "NOT TOLD") { // it stands in for what is no pager
+			return text
+		}
 		rest := strings.TrimLeft(strings.TrimPrefix(text, "NOT PAGED"), ": ")
 		if rest == "" {
 			rest = "the pager did not accept this alarm"

@@ -73,7 +73,8 @@ func TestRouting29_AFallbackBeginsByAnnouncingThatNobodyWasPaged(t *testing.T) {
 	for text, want := range map[string]string{
 		"NOT PAGED: PagerDuty did not accept (status 500)": "NOT PAGED: PagerDuty did not accept (status 500) · 🔴 CRITICAL · 856",
 		"PagerDuty did not accept":                         "NOT PAGED: PagerDuty did not accept · 🔴 CRITICAL · 856",
-		"":                                                 "NOT PAGED: the pager did not accept this alarm · 🔴 CRITICAL · 856",
+		"NOT TOLD: edi-slack did not accept: is_archived":  "NOT TOLD: edi-slack did not accept: is_archived · 🔴 CRITICAL · 856",
+		"": "NOT PAGED: the pager did not accept this alarm · 🔴 CRITICAL · 856",
 	} {
 		m := notifiers.Compose(notifiertest.Delivery(incident.Fallback, s, at, text), notifiertest.Style)
 		if !strings.HasPrefix(m.Summary(), want) {

@@ -26,6 +26,8 @@ type Receipt struct {
 	Ref string
 	// Answer is what it said, short and without secrets.
 	Answer string
+	// Fingerprint is that of the key it went through, "" where none matters.
+	Fingerprint string
 }
 
 // Style is what every medium must know to print times and links.

@@ -106,6 +106,7 @@ func TestRouting4_ATypoInAConditionIsALoadErrorWithItsPlace(t *testing.T) {
 		{`transaction.amount`, 1, 1, "expected bool, but got float64"},
 		{`received_at < now()`, 1, 15, "now() is not available in conditions; received_at is the time of the event"},
 		{`get(transaction, "amout") == 1`, 1, 1, "get() is not available in conditions"},
+		{`reduce(1..40, #acc + #acc, "x") != ""`, 1, 1, "reduce() is not available in conditions"},
 		{`$env.tpye == "x"`, 1, 1, "$env is not available"},
 		{`all(data.a, any(data.b, # == 1))`, 1, 25, "a predicate in a predicate"},
 		{`customers.id == "x"`, 1, 1, `no field or function named "customers"`},

@@ -64,7 +64,7 @@ func (n *Notifier) send(ctx context.Context, d incident.Delivery) (notifiers.Rec
 	if err := verdict(call, err); err != nil {
 		return notifiers.Receipt{}, err
 	}
-	return notifiers.Receipt{Answer: e.Action + " accepted for " + e.DedupKey}, nil
+	return notifiers.Receipt{Answer: e.Action + " accepted for " + e.DedupKey, Fingerprint: n.fingerprint}, nil
 }
 
 // event is the whole call for a delivery.

@@ -3,6 +3,7 @@ package incident
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"datasync-bridge/event"
@@ -176,6 +177,7 @@ func (c *change) commit(p *Plan) {
 	if inc.State == Open && inc.OpenMembers() == 0 && inc.ResolveAt.IsZero() {
 		inc.ResolveAt = c.now
 	}
+	c.handOver()
 	snapshot := snapshotOf(*inc)
 	for _, d := range c.deliveries {
 		d.Snapshot = snapshot
@@ -190,6 +192,21 @@ func (c *change) commit(p *Plan) {
 	stored := *inc
 	stored.Listed, stored.Queue = nil, nil
 	p.Incidents = append(p.Incidents, stored)
+}
+
+// handOver lets another open member answer for the partner once the one that
+// did is settled.
+func (c *change) handOver() {
+	for _, m := range c.members {
+		i := slices.IndexFunc(m.Handles, func(h string) bool { return strings.HasPrefix(h, "partner:") })
+		if m.Open || i < 0 || len(c.inc.Listed) == 0 {
+			continue
+		}
+		next := c.inc.Listed[0]
+		next.Handles = appendNew(slices.Clone(next.Handles), m.Handles[i])
+		c.store(next)
+		return
+	}
 }
 
 // nextDue is the earliest of an incident's due times, zero for none. Somebody
@@ -212,7 +229,7 @@ func nextDue(inc *Incident) time.Time {
 	}
 	var next time.Time
 	for _, t := range times {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+		if sooner(t, next) {
 			next = t
 		}
 	}

@@ -24,7 +24,7 @@ func (m *Machine) Acknowledge(v View, id string, by Mark) (Plan, error) {
 		return Plan{}, err
 	}
 	if mark := c.inc.Acknowledged; mark != nil {
-		return Plan{}, fmt.Errorf("acknowledge %s: %w, by %s", id, ErrTaken, mark.By)
+		return Plan{}, fmt.Errorf("%w, by %s", ErrTaken, mark.By)
 	}
 	c.inc.Acknowledged, c.inc.RepeatAt = &by, time.Time{}
 	for i := range c.inc.Escalation {
@@ -70,10 +70,10 @@ func (m *Machine) Resolve(v View, id string, by Mark) (Plan, error) {
 func (m *Machine) command(v View, id string, by Mark) (*change, error) {
 	inc := v.byID(id)
 	if inc == nil {
-		return nil, fmt.Errorf("incident %s: %w", id, event.ErrNotFound)
+		return nil, event.ErrNotFound
 	}
 	if inc.State != Open {
-		return nil, fmt.Errorf("incident %s: %w", id, ErrOver)
+		return nil, ErrOver
 	}
 	return m.change(*inc, by.At), nil
 }

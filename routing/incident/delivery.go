@@ -82,6 +82,8 @@ type Delivery struct {
 	// result, a notice's text. Plain text, not escaped.
 	Text        string
 	Destination string
+	// Fingerprint is that of the key; in an end or an acknowledgement the
+	// store fills in the one that its alarm was sent through.
 	Fingerprint string
 
 	// FallbackAt, when set, makes the store add a FallbackTimer for this

@@ -64,11 +64,11 @@ func (c *change) resolve(r Resolution) {
 // end, anybody else gets one message that says both.
 func (c *change) end(t *Telling) {
 	n, known := c.m.Notifiers[t.Notifier]
-	dropped := c.dropUntried(t.Notifier)
+	untried, heard := c.dropUntried(t.Notifier)
 	if n.Pager || !known {
 		ended := 0
 		for alarm := 1; alarm <= t.Alarms; alarm++ {
-			if !dropped[alarm] {
+			if !untried[alarm] {
 				c.queue(t, Resolve, alarm, "")
 				ended++
 			}
@@ -78,32 +78,40 @@ func (c *change) end(t *Telling) {
 		}
 		return
 	}
-	c.queue(t, Resolve, t.Alarms, "")
-	if c.threads(t) && !dropped[1] {
-		c.queue(t, Update, t.Alarms, "")
+	text := ""
+	if !heard && !n.Edits {
+		text = "opened and resolved before it could be told"
+	}
+	c.queue(t, Resolve, t.Alarms, text)
+	if n.Edits && heard {
+		c.queue(t, Update, t.Alarms, "") // to a retired one too, or its message shows it open for ever
 	}
 	t.Alarms = 1
 }
 
-// dropUntried drops what waits for a notifier and was never attempted, and
-// returns which alarms it thus never heard of. An end that waits from before a
-// reopening stays, and so does what a run did, unless its thread never began:
-// the one message that is left then has it among its notes.
-func (c *change) dropUntried(notifier string) map[int]bool {
-	untried := map[int]bool{}
+// dropUntried drops what waits for a notifier and was never attempted. It
+// returns which alarms the notifier thus never heard of, and whether it heard
+// anything at all. An end that waits from before a reopening stays, and so does
+// what a run did, unless its thread never began: the one message that is left
+// then has it among its notes.
+func (c *change) dropUntried(notifier string) (untried map[int]bool, heard bool) {
+	untried = map[int]bool{}
 	for _, q := range c.inc.Queue {
+		waits := q.State == Waiting && !q.Attempted
 		if q.Notifier == notifier && q.Kind.Alarms() {
-			untried[q.Alarm] = q.State == Waiting && !q.Attempted // the newest decides: the queue is in order
+			untried[q.Alarm] = waits // the newest decides: the queue is in order
 		}
+		heard = heard || q.Notifier == notifier && !waits
 	}
+	heard = heard || len(untried) == 0
 	for _, q := range c.inc.Queue {
 		if q.Notifier != notifier || q.Kind == Resolve || q.State != Waiting || q.Attempted {
 			continue
 		}
-		if q.Kind != RunResult || untried[1] {
+		if q.Kind != RunResult || !heard {
 			c.drops = append(c.drops, Drop{Delivery: q.ID, Why: "resolved before it was sent"})
 			c.say("dropped", fmt.Sprintf("%s to %s: resolved before it was sent", q.Kind, notifier))
 		}
 	}
-	return untried
+	return untried, heard
 }

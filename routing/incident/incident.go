@@ -202,7 +202,7 @@ type Member struct {
 }
 
 // Recovery is the newest time at which a kind of recovery was seen for a
-// handle; it keeps an older failure from opening anything (shared ROUTING 15).
+// handle; it keeps an older failure from opening anything (routing rule 15).
 // The kind "retrying" marks the first retry seen instead.
 type Recovery struct {
 	Environment event.Environment

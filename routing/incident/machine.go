@@ -192,6 +192,10 @@ func (d *draft) because(why string) {
 
 func (d *draft) finish() Plan {
 	dec := d.dec
+	switch dec.Outcome {
+	case Outdated, Ignored, OldNews:
+		dec.Notifiers = nil // the reasons say why none of them is told
+	}
 	d.plan.Decision = &dec
 	return d.plan
 }

@@ -48,6 +48,23 @@ func byConnection(ev event.Event) []string {
 	return []string{handle("conn", partner, strings.ToUpper(ev.Text(event.Protocol)))}
 }
 
+// byUnnamedProtocol is the partner's connection where only one side, the
+// failure or the recovery, names a protocol.
+func byUnnamedProtocol(ev event.Event) []string {
+	if byConnection(ev) == nil || ev.Text(event.Protocol) == "" {
+		return byAnyProtocol(ev)
+	}
+	return []string{handle("conn", ev.Text(event.PartnerID), "")}
+}
+
+// byAnyProtocol finds every connection of the partner.
+func byAnyProtocol(ev event.Event) []string {
+	if byConnection(ev) == nil {
+		return nil
+	}
+	return []string{handle("conns", ev.Text(event.PartnerID))}
+}
+
 // byMessage names the AS2 message. On an MDN event the message id may be the
 // MDN's own, so the original comes first.
 func byMessage(ev event.Event) []string {
@@ -143,6 +160,7 @@ func memberOf(ev event.Event, severity event.Severity, at time.Time) Member {
 	for _, level := range []level{byTransaction, byMessage, byInterchange} {
 		m.Handles = appendNew(m.Handles, level(ev)...)
 	}
+	m.Handles = appendNew(m.Handles, byAnyProtocol(ev)...)
 	if strings.HasPrefix(ev.Type, "automation.") {
 		m.Handles = appendNew(m.Handles, byRun(ev)...)
 	}

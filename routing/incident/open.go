@@ -21,8 +21,8 @@ func (d *draft) open() {
 		d.decide(Outdated, fmt.Sprintf("%s was seen for it, of %s: newer than this", r.Type, clock(r.OccurredAt)))
 		return
 	}
-	if d.in.Consumed != nil && d.member(member.ID, "") != nil {
-		d.decide(Ignored, "it is open already")
+	if d.in.Consumed != nil && (d.m.RetryingAfter <= 0 || d.member(member.ID, "") != nil) {
+		d.decide(Ignored, "it is open already, or defaults.retrying_alert is not set any more")
 		return
 	}
 	if d.stale() {
@@ -30,7 +30,7 @@ func (d *draft) open() {
 		return
 	}
 	told := d.mark(thresholdHandle(d.ev), markThreshold) != nil
-	c, prior := d.target(member)
+	c, prior := d.target(member, told)
 	switch {
 	case c == nil && told:
 		d.decide(Ignored, "this certificate's warning was told already")
@@ -78,8 +78,9 @@ func (d *draft) member(id string, class event.Class) *MatchedMember {
 }
 
 // target finds the incident that the event belongs to, nil for a new one, and
-// the member if that is open there already.
-func (d *draft) target(member Member) (c *change, prior *Member) {
+// the member if that is open there already. What was told already takes back no
+// resolve.
+func (d *draft) target(member Member, told bool) (c *change, prior *Member) {
 	if txn := byTransaction(d.ev); txn != nil && strings.HasPrefix(d.ev.Type, "sla.") {
 		if m := d.member(txn[0], ""); m != nil {
 			d.decide(Raised, fmt.Sprintf("raises %s (%s), which is open", m.ID, m.Class))
@@ -103,7 +104,7 @@ func (d *draft) target(member Member) (c *change, prior *Member) {
 	}
 	for i := range d.in.View.Incidents {
 		inc := d.in.View.Incidents[i]
-		if inc.Key == key && inc.Environment == d.ev.Environment && d.mayReopen(inc) {
+		if inc.Key == key && inc.Environment == d.ev.Environment && !told && d.mayReopen(inc) {
 			d.decide(Reopened, "its key was resolved at "+clock(inc.ResolvedAt)+", within defaults.reopen_within")
 			return d.change(inc), nil
 		}
@@ -137,7 +138,9 @@ func (d *draft) admit(c *change, m Member, prior *Member, told bool) {
 	inc := &c.inc
 	born, back := inc.Version == 0 && inc.Total == 0, inc.State == Resolved
 	quiet := !born && d.at.Sub(inc.LastOpening) >= d.dec.Group.Interval && !told
-	if inc.Total == 0 && m.Class.Shared() && prior == nil {
+	next := prior != nil && !told && d.nextOfCertificate(inc.Lead)
+	outgrown := next || inc.Lead.Type == typeRetrying && !retrying(d.ev)
+	if len(inc.Listed) == 0 && m.Class.Shared() && prior == nil {
 		// One member of the incident answers for the partner: all of them
 		// would crowd out what a recovery of the connection has to find.
 		m.Handles = appendNew(m.Handles, partnerHandle(d.ev))
@@ -162,7 +165,7 @@ func (d *draft) admit(c *change, m Member, prior *Member, told bool) {
 		inc.ResolveAt = time.Time{}
 		c.say("reopened", "open again before its resolve was told")
 	}
-	c.lead(d.ev, d.dec.Severity, back)
+	c.lead(d.ev, d.dec.Severity, back || outgrown && d.dec.Severity >= inc.Lead.Severity)
 	if d.at.After(inc.LastOpening) {
 		inc.LastOpening = d.at
 	}
@@ -178,11 +181,17 @@ func (d *draft) admit(c *change, m Member, prior *Member, told bool) {
 		}
 	}
 	c.say(string(d.dec.Outcome), fmt.Sprintf("%s: %s, %s", d.ev.Type, m.ID, d.dec.Severity))
-	c.spread(d, spread{born: born, back: back, quiet: quiet})
+	c.spread(d, spread{born: born, back: back, quiet: quiet, next: next})
+}
+
+// nextOfCertificate reports whether the event is a certificate's next threshold
+// or its end: that tells by itself, however severe the last one was.
+func (d *draft) nextOfCertificate(lead Lead) bool {
+	return thresholdHandle(d.ev) != "" || d.ev.Type == typeExpired && lead.Type != typeExpired
 }
 
 // spread says what kind of change is to be told.
-type spread struct{ born, back, quiet bool }
+type spread struct{ born, back, quiet, next bool }
 
 // spread decides who hears of an opening event, and how loudly.
 func (c *change) spread(d *draft, s spread) {
@@ -213,7 +222,7 @@ func (c *change) spread(d *draft, s spread) {
 		c.escalateLater(d, c.now)
 		return
 	}
-	if c.worsen(names, s.quiet, news(inc.Severity, d.ev.Type, s.quiet)) {
+	if c.worsen(names, s.quiet || s.next, news(inc.Severity, d.ev.Type, s.quiet && !s.next)) {
 		c.escalateLater(d, c.now)
 	}
 	c.escalateMore(d)

@@ -95,7 +95,7 @@ type Timer struct {
 }
 
 // Notice is something said once and then counted: an unknown type, a
-// quarantine cause, old news (shared ROUTING 10, 16; INGEST 3).
+// quarantine cause, old news (routing rules 10, 16; ingest rule 3).
 type Notice struct {
 	Key      string
 	Source   string

@@ -17,7 +17,7 @@ const (
 // for them does not load every member of it.
 func recoveryHandles(ev event.Event) []string {
 	var list []string
-	for _, level := range []level{byTransaction, byCertificate, byConnection, byRun} {
+	for _, level := range []level{byTransaction, byCertificate, byConnection, byAnyProtocol, byRun} {
 		list = appendNew(list, level(ev)...)
 	}
 	return appendNew(list, seen(ev, byTransaction(ev) != nil)...)
@@ -26,7 +26,7 @@ func recoveryHandles(ev event.Event) []string {
 // openingHandles are where an opening looks for a recovery of what it is about.
 func openingHandles(ev event.Event) []string {
 	var list []string
-	for _, level := range []level{byTransaction, byCertificate, byConnection, byRun} {
+	for _, level := range []level{byTransaction, byCertificate, byConnection, byUnnamedProtocol, byRun} {
 		list = appendNew(list, level(ev)...)
 	}
 	list = appendNew(list, seen(ev, false)...)

@@ -108,6 +108,14 @@ func TestRouting10_RetriesOpenAfterAttemptsOrTime(t *testing.T) {
 		w.pass(time.Hour)
 		w.want("slack", "")
 	})
+	t.Run("a clock that nobody asks for any more opens nothing", func(t *testing.T) {
+		w := newWorld(t, alertAfter(0, 30*time.Minute))
+		w.event(retry("T1", 1))
+		w.m.RetryingAfter = 0 // after a reload
+		w.pass(time.Hour)
+		w.wantOpen(0)
+		w.want("slack", "")
+	})
 	t.Run("a delivery stops the clock", func(t *testing.T) {
 		w := newWorld(t, alertAfter(0, 30*time.Minute))
 		w.event(retry("T1", 1))

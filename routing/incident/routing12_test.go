@@ -220,15 +220,66 @@ func TestRouting14_DeliverySettlesEveryClassAtOnce(t *testing.T) {
 }
 
 func TestRouting14_RestoredConnectionIsNotedOnItsPartnersTransactions(t *testing.T) {
+	restored := happens("partner.connection_restored", event.Settle, event.UnknownClass, partner("P1"), with(event.Protocol, "AS2"))
 	w := newWorld(t)
 	id := w.event(failed("T1")).Incident
+	w.event(failed("T2"))
+	w.event(failed("T3"))
+	w.event(delivered("T1")) // the member that answered for the partner is gone
+	w.event(delivered("T3"))
 	w.send()
 	w.heard("slack")
-	w.event(happens("partner.connection_restored", event.Settle, event.UnknownClass, partner("P1"), with(event.Protocol, "AS2")))
+	w.event(restored)
 	if notes := w.incidents[id].Notes; len(notes) != 1 || !strings.Contains(notes[0], "AS2 connection was restored") {
 		t.Errorf("notes %q", notes)
 	}
-	w.want("slack", "")
+	w.want("slack", "update")
+	w.event(delivered("T2"))
+	w.heard("slack")
+	w.pass(time.Minute)
+	w.event(failed("T4")) // reopens
+	w.event(restored)
+	if notes := w.incidents[id].Notes; len(notes) != 2 {
+		t.Errorf("notes %q after the reopening", notes)
+	}
+}
+
+func TestRouting14_AConnectionIsOneOfAProtocolUnlessOneSideNamesNone(t *testing.T) {
+	of := func(kind, protocol string) happening {
+		effect, class := event.Open, event.Connectivity
+		if kind == "restored" {
+			effect, class = event.Settle, event.UnknownClass
+		}
+		h := happens("partner.connection_"+kind, effect, class, partner("P1"), to("slack"))
+		if protocol != "" {
+			h.ev.Fields[event.Protocol] = protocol
+		}
+		return h
+	}
+	for _, tt := range []struct {
+		failed, restored string
+		open             int
+	}{
+		{"AS2", "as2", 0}, {"AS2", "SFTP", 1}, {"AS2", "", 0}, {"", "AS2", 0}, {"", "", 0},
+	} {
+		w := newWorld(t)
+		w.event(failed("T1")) // so that the connection's member is not the incident's first
+		w.event(of("failed", tt.failed))
+		w.event(of("restored", tt.restored))
+		w.event(delivered("T1"))
+		if got := len(w.open()); got != tt.open {
+			t.Errorf("%q down, %q up: %d incidents are open, want %d", tt.failed, tt.restored, got, tt.open)
+		}
+		late := newWorld(t)
+		late.event(of("restored", tt.restored))
+		late.now = late.now.Add(time.Minute)
+		before := of("failed", tt.failed)
+		before.ev.OccurredAt = start.Add(-time.Minute)
+		late.event(before) // routing rule 15
+		if got := len(late.open()); got != tt.open {
+			t.Errorf("%q up, %q down before: %d incidents are open, want %d", tt.restored, tt.failed, got, tt.open)
+		}
+	}
 }
 
 func TestRouting15_OlderFailureOpensNothing(t *testing.T) {

@@ -243,12 +243,22 @@ func TestRouting18_ACertificateThresholdTellsOnce(t *testing.T) {
 	w.heard("slack")
 	w.event(expiring(14, event.Warning))
 	w.want("slack", "update")
-	w.event(expiring(7, event.Warning))
-	w.want("slack", "update")
+	w.event(expiring(7, event.Warning)) // however short ago the last was told
+	w.want("slack", "alarm#2 update#2")
+	if d := w.last("slack"); d.Snapshot.Lead.Fields[event.ThresholdDays] != 7.0 {
+		t.Errorf("the message still tells the threshold of %v days", d.Snapshot.Lead.Fields[event.ThresholdDays])
+	}
 	w.pass(24 * time.Hour)
 	w.heard("slack")
 	w.event(expiring(3, event.Error))
-	w.want("slack", "alarm#2 update#2")
+	w.want("slack", "alarm#3 update#3")
+	other := expiring(30, event.Info)
+	other.ev.Fields[event.CertificateID] = "C2"
+	w.event(other) // another certificate joins: an edit, and no word instead of the worse one's
+	w.want("slack", "update#3")
+	if d := w.last("slack"); d.Snapshot.Lead.Fields[event.ThresholdDays] != 3.0 {
+		t.Errorf("the message tells the threshold of %v days", d.Snapshot.Lead.Fields[event.ThresholdDays])
+	}
 	w.pass(100 * time.Hour)
 	w.wantOpen(0)
 	w.heard("slack")
@@ -256,6 +266,42 @@ func TestRouting18_ACertificateThresholdTellsOnce(t *testing.T) {
 	w.want("slack", "")
 	outcome(t, w.event(happens("partner.certificate_expired", event.Open, event.Certificate, partner("P1"), to("slack"),
 		as(event.Critical), with(event.CertificateID, "C1"))), Opened)
+}
+
+func TestRouting18_TheMessageTellsTheNewestWordOfTheSameThing(t *testing.T) {
+	w := newWorld(t)
+	of := func(kind string) happening {
+		return happens("partner.certificate_"+kind, event.Open, event.Certificate, partner("P1"), to("slack"), with(event.CertificateID, "C1"))
+	}
+	w.event(of("expiring"))
+	w.event(of("expired")) // no worse by the operator's own severities
+	w.want("slack", "opening alarm#2 update#2")
+	w.event(of("expired"))
+	w.want("slack", "update#2")
+	w.m.RetryingAttempts = 3
+	w.event(retry("T1", 3))
+	w.want("slack", "opening")
+	w.event(failed("T1")) // given up: "still retrying" is no longer true
+	w.want("slack", "update")
+	if lead := w.last("slack").Snapshot.Lead; lead.Type != "transaction.failed" {
+		t.Errorf("the message tells %s", lead.Type)
+	}
+}
+
+func TestRouting18_AToldThresholdTakesBackNoResolve(t *testing.T) {
+	h := happens("partner.certificate_expiring", event.Open, event.Certificate, partner("P1"), to("slack"),
+		with(event.CertificateID, "C1"), with(event.ThresholdDays, 14.0), with(event.CertificateExpiry, start.Add(500*time.Hour)))
+	w := newWorld(t)
+	id := w.event(h).Incident
+	p, err := w.m.Resolve(w.load(Query{Incidents: []string{id}}), id, Mark{By: "ana", At: w.now, Why: "renewal ordered"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.apply(p)
+	w.heard("slack")
+	outcome(t, w.event(h), Ignored)
+	w.want("slack", "")
+	w.wantOpen(0)
 }
 
 func TestRouting19_WaitGathers(t *testing.T) {

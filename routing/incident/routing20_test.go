@@ -29,6 +29,22 @@ func TestRouting20_RemindsBySeverityUntilAcknowledged(t *testing.T) {
 	w.want("slack", "")
 }
 
+func TestRouting20_RemindersFollowASeverityThatFellAndRoseAgain(t *testing.T) {
+	w := newWorld(t)
+	w.event(failed("T1", as(event.Info)))
+	w.event(failed("T2", as(event.Critical)))
+	w.event(delivered("T2"))
+	w.pass(50 * time.Minute)
+	w.event(failed("T3", as(event.Info)))
+	w.heard("slack")
+	w.pass(20 * time.Minute) // the hour of critical goes by, and info never reminds
+	w.want("slack", "")
+	w.event(failed("T4", as(event.Critical))) // as it was told before
+	w.want("slack", "update#2")
+	w.pass(time.Hour)
+	w.want("slack", "reminder#2")
+}
+
 func TestRouting20_NeverDoesNotRemind(t *testing.T) {
 	w := newWorld(t)
 	w.event(failed("T1", as(event.Info)))

@@ -27,6 +27,9 @@ type Settlement struct {
 	Answer string
 	// Ref is the far side's handle of a new top-level message, "" for none.
 	Ref string
+	// Fingerprint is that of the key that it was sent through, "" where none
+	// matters: a key may have changed since the delivery was queued.
+	Fingerprint string
 	// Said is the line for the incident's timeline, "" for none.
 	Said string
 }

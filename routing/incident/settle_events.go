@@ -14,6 +14,7 @@ const (
 	typeRetrying = "transaction.retrying"
 	typeFailed   = "transaction.failed"
 	typeExpiring = "partner.certificate_expiring"
+	typeExpired  = "partner.certificate_expired"
 	typeRestored = "partner.connection_restored"
 )
 
@@ -35,7 +36,7 @@ var reaches = map[string]reach{
 	},
 	"transaction.delivered":       {except: acknowledged, levels: []level{byTransaction, byMessage, byInterchange}},
 	"partner.certificate_updated": {levels: []level{byCertificate}},
-	typeRestored:                  {levels: []level{byConnection}},
+	typeRestored:                  {levels: []level{byConnection, byUnnamedProtocol}},
 	"automation.completed":        {only: []event.Class{event.AutomationFault}, levels: []level{byTransaction, byRun}},
 }
 
@@ -113,7 +114,7 @@ func (d *draft) found() (members []MatchedMember, by string) {
 
 var levelNames = map[string]string{
 	"txn": "transaction id", "msg": "AS2 message id", "icn": "interchange control number",
-	"cert": "certificate id", "conn": "partner and protocol", "run": "run id",
+	"cert": "certificate id", "conn": "partner and protocol", "conns": "partner", "run": "run id",
 }
 
 func (d *draft) isOpen(m MatchedMember) bool {
@@ -158,7 +159,9 @@ func (d *draft) restored(settled map[string]*change) {
 			" was restored at " + clock(d.ev.OccurredAt)
 		c.noteLine(text)
 		c.say("note", text)
+		c.editAll()
 		c.commit(&d.plan)
+		d.because("noted on " + c.inc.ID)
 	}
 }
 

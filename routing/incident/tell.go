@@ -146,10 +146,11 @@ func (c *change) reply(kind DeliveryKind, text string) {
 }
 
 // worsen tells an open incident's change: it alarms anew those who know less
-// than is true, or everybody after a quiet time, adds who was not told, and
-// edits the rest. It reports whether anything alarmed.
-func (c *change) worsen(names []string, quiet bool, why string) bool {
-	quiet = quiet && !c.inc.Flapping
+// than is true, or everybody if it is anew (after a quiet time, or a warning of
+// its own), adds who was not told, and edits the rest. It reports whether
+// anything alarmed.
+func (c *change) worsen(names []string, anew bool, why string) bool {
+	anew = anew && !c.inc.Flapping
 	if c.inc.Flapping {
 		c.inc.Edits++
 	}
@@ -160,7 +161,7 @@ func (c *change) worsen(names []string, quiet bool, why string) bool {
 		if t.Over || t.Alarms == 0 || !c.live(t.Notifier) || muted {
 			continue
 		}
-		if c.inc.Severity > t.Severity || quiet {
+		if c.inc.Severity > t.Severity || anew {
 			ringing = append(ringing, t.Notifier)
 		}
 	}
@@ -187,9 +188,16 @@ func (c *change) worsen(names []string, quiet bool, why string) bool {
 	}
 	if len(alarmed) > 0 {
 		c.remindLater()
+	} else if next := after(c.now, c.m.Repeat[c.inc.Severity]); sooner(next, c.inc.RepeatAt) {
+		// It fell and rose again: what both times were told needs no alarm, but
+		// the present severity's reminders.
+		c.inc.RepeatAt = next
 	}
 	return len(alarmed) > 0
 }
+
+// sooner reports whether a is before b; zero is never.
+func sooner(a, b time.Time) bool { return !a.IsZero() && (b.IsZero() || a.Before(b)) }
 
 // reopen takes back a resolve.
 func (c *change) reopen() {
