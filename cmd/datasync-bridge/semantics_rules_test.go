@@ -17,7 +17,7 @@ import (
 	"datasync-bridge/routing/incident"
 )
 
-func TestRouting01To03_EveryRuleThatMatchesCountsAndNothingIsSilentlyDropped(t *testing.T) {
+func TestRouting1To3_EveryRuleThatMatchesCountsAndNothingIsSilentlyDropped(t *testing.T) {
 	rehearse(t, `
 defaults: {notify: [ops], repeat: never}
 rules:
@@ -66,7 +66,7 @@ func incidentNames(d incident.Decision) string {
 	return strings.Join(names, "; ")
 }
 
-func TestRouting04_AConditionThatFailsAlsoTellsTheDefaults(t *testing.T) {
+func TestRouting4_AConditionThatFailsAlsoTellsTheDefaults(t *testing.T) {
 	rehearse(t, `
 defaults: {notify: [ops]}
 rules:

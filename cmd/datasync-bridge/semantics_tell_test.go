@@ -273,3 +273,47 @@ rules:
 		r.wants("lead", "")
 	})
 }
+
+func TestRouting22_AnEndGoesThroughTheKeyThatItsAlarmWentThrough(t *testing.T) {
+	severities := "defaults:\n  severity: [{match: {type: sla.violated}, severity: critical}, {match: {}, severity: error}]"
+	with := func(key string) string {
+		return `
+notifiers:
+  - {name: ops, slack: {token: xoxb-test, channel: C1}}
+  - {name: pager, pagerduty: {routing_key: "` + key + `"}}
+` + strings.Replace(paged, "defaults:", severities, 1)
+	}
+	const right, other, wrong = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	rehearse(t, with(wrong), func(r *rehearsal) {
+		r.failed("txn_1") // refused: nobody knows this key
+		r.end()
+		r.begin(with(right))
+		dead, err := r.store.Deliveries(context.Background(), incident.Filter{State: string(incident.Dead)})
+		if err != nil || len(dead) != 1 {
+			r.t.Fatalf("dead: %+v (%v)", dead, err)
+		}
+		if err := r.dispatch.RetryDelivery(context.Background(), dead[0].ID, "ana"); err != nil {
+			r.t.Fatal(err)
+		}
+		r.pass(time.Second)
+		r.news("PagerDuty")
+		r.end()
+		r.begin(with(other))
+		r.send("sla.violated", "transaction.id", "txn_1", "partner.id", "par_1")
+		r.wants("lead", "trigger A#2")
+		r.delivered("txn_1")
+		r.wants("lead", "resolve A#2") // PagerDuty would drop the end of the first one in silence
+		r.wants("PagerDuty", "")
+		dead, err = r.store.Deliveries(context.Background(), incident.Filter{State: string(incident.Dead)})
+		if err != nil || len(dead) != 1 || !strings.Contains(dead[0].Error, "do it there by hand") {
+			t.Errorf("dead: %+v (%v), want the end of the first alert, said aloud", dead, err)
+		}
+		r.end()
+		r.begin(with(right))
+		if err := r.dispatch.RetryDelivery(context.Background(), dead[0].ID, "ana"); err != nil {
+			r.t.Fatal(err)
+		}
+		r.pass(time.Second)
+		r.wants("PagerDuty", "resolve A")
+	})
+}

@@ -21,6 +21,7 @@ func TestWhatRunsOftenFindsItsRowsByTheRightIndex(t *testing.T) {
 		{supersedeEdits, "deliveries_edits"},
 		{unlistSent, "deliveries_listed"},
 		{"SELECT o.ref FROM deliveries o WHERE o.incident = ? AND o.notifier = ? AND o.ref <> '' ORDER BY o.id DESC LIMIT 1", "deliveries_threads"},
+		{"SELECT o.fingerprint FROM deliveries o WHERE o.incident = ? AND o.notifier = ? AND o.alarm = ? AND o.state = 'sent' ORDER BY o.id DESC LIMIT 1", "deliveries_incident"},
 		{"SELECT " + queuedColumns + " FROM deliveries WHERE incident = ? AND listed = 1 ORDER BY id", "deliveries_listed"},
 		{listMembers, "members_listed"},
 		{"SELECT id FROM incidents WHERE environment = ? AND key = ? AND state = 'open'", "incidents_open"},

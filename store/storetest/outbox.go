@@ -33,6 +33,24 @@ var outboxClaims = []claim{
 		equal(p, "said", lines[0].Text+" "+lines[0].Delivery, "told Slack "+got.ID)
 		equal(p, "nothing waits", p.nothing().IsZero(), true)
 	}},
+	{"an end and an acknowledgement go through the key that their own alarm went through", func(p *probe) {
+		i := p.open("k")
+		of := func(kind incident.DeliveryKind, alarm int) incident.Delivery {
+			d := to("k", kind)
+			d.Incident, d.Alarm, d.Fingerprint = i.ID, alarm, "queued"
+			return d
+		}
+		p.queue(of(incident.Opening, 1), of(incident.Alarm, 2), of(incident.Acknowledged, 1), of(incident.Resolve, 2), of(incident.Resolve, 3))
+		for n, want := range []string{"queued", "queued", "first", "second", "queued"} {
+			d := p.claim()
+			equal(p, string(d.Kind)+" goes through", d.Fingerprint, want)
+			through := []string{"first", "second", "", "", ""}[n]
+			p.ok(p.Settle(p.ctx(), incident.Settlement{Delivery: d.ID, Lease: d.Lease, State: incident.Sent, Fingerprint: through}))
+			if through != "" {
+				equal(p, "kept", p.delivery(d.ID).Fingerprint, through)
+			}
+		}
+	}},
 	{"openings come before resolves, replies and edits, then by age", func(p *probe) {
 		for _, d := range []incident.Delivery{to("a", incident.Update), to("b", incident.Reminder), to("c", incident.Resolve), to("d", incident.Opening), to("e", incident.Alarm)} {
 			p.queue(d)
