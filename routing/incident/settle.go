@@ -36,6 +36,8 @@ type Settlement struct {
 
 // Filter narrows a list. Zero fields do not narrow. Lists are newest first.
 type Filter struct {
+	// State, "" for any; deliveries that were superseded are listed only when
+	// asked for, because in an outage of thousands nobody ever saw most edits.
 	State    string
 	Incident string
 	Event    string

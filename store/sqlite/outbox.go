@@ -18,7 +18,9 @@ import (
 const (
 	takeTurns = `UPDATE deliveries SET turn = 0
 		WHERE notifier = ? AND order_key = ? AND turn > 0 AND turn < 3 AND id <> ?`
-	supersedeEdits = `UPDATE deliveries SET state = 'superseded', turn = NULL, listed = 0, settled_at = ?
+	// What nobody will ever see need not keep its snapshot: in an outage of
+	// thousands these are most of what would be stored.
+	supersedeEdits = `UPDATE deliveries SET state = 'superseded', turn = NULL, listed = 0, settled_at = ?, snapshot = '{}'
 		WHERE incident = ? AND notifier = ? AND turn IS NOT NULL AND kind = 'update' AND state = 'waiting'
 			AND attempts = 0 AND unclear = 0 RETURNING order_key, next_at`
 	unlistSent = `UPDATE deliveries SET listed = 0

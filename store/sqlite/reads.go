@@ -300,6 +300,9 @@ func (s *Store) Incidents(ctx context.Context, f incident.Filter) (out []inciden
 // Deliveries returns deliveries, newest first.
 func (s *Store) Deliveries(ctx context.Context, f incident.Filter) (out []incident.Delivery, err error) {
 	var n narrowing
+	if f.State == "" {
+		n.by("state <> ?", string(incident.Superseded))
+	}
 	n.text(f.State, "state = ?")
 	n.id(incidentID, f.Incident, "incident = ?")
 	n.id(eventID, f.Event, "incident "+ofEvent)

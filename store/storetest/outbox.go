@@ -98,6 +98,12 @@ var outboxClaims = []claim{
 		p.queue(edit)
 		equal(p, "attempted stays", p.delivery(second.ID).State, incident.Waiting)
 		equal(p, "never attempted goes", p.delivery(third.ID).State, incident.Superseded)
+		all, err := p.Deliveries(p.ctx(), incident.Filter{Incident: i.ID})
+		p.ok(err)
+		equal(p, "listed", len(all), 2)
+		gone, err := p.Deliveries(p.ctx(), incident.Filter{Incident: i.ID, State: string(incident.Superseded)})
+		p.ok(err)
+		equal(p, "listed when asked for", len(gone), 2)
 	}},
 	{"a newer edit goes when the one that it replaces would have gone", func(p *probe) {
 		i := p.open("k")
