@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"datasync-bridge/event"
 )
 
 func TestRouting22_TheMessageOfARetiredNotifierIsShownAsOver(t *testing.T) {
@@ -71,4 +73,27 @@ func TestRouting39_WhoIsNotToldIsNotRecordedAsTold(t *testing.T) {
 	if d := w.event(failed("T3")); len(d.Notifiers) != 1 {
 		t.Errorf("opened, and recorded as told %v", d.Notifiers)
 	}
+}
+
+func TestRouting26_AnUnsignedRecoveryEndsNoPage(t *testing.T) {
+	unsigned := but(func(ev *event.Event) { ev.Authentic = false })
+	w := newWorld(t)
+	w.event(failed("T1", to("pager", "slack"), as(event.Critical)))
+	w.event(failed("T2", partner("P2")))
+	w.send()
+	w.heard("pager")
+	w.heard("slack")
+	outcome(t, w.event(delivered("T1", unsigned)), Unfitting)
+	w.want("pager", "")
+	w.want("slack", "")
+	outcome(t, w.event(delivered("T2", partner("P2"), unsigned)), Settled)
+	w.want("slack", "resolve update")
+	// Nor does it mute a signed failure that arrives after it.
+	before := w.now
+	w.pass(time.Minute)
+	w.event(delivered("T3", partner("P3"), unsigned))
+	late := failed("T3", partner("P3"), to("pager"), as(event.Critical), but(func(ev *event.Event) { ev.OccurredAt = before }))
+	outcome(t, w.event(late), Opened)
+	w.want("pager", "opening")
+	outcome(t, w.event(delivered("T1")), Settled)
 }

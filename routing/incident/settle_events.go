@@ -62,13 +62,19 @@ func (r reach) settles(c event.Class) bool {
 
 // settle ends the members that a recovery is about.
 func (d *draft) settle() {
-	d.recover()
+	if d.ev.Authentic { // an unsigned one could mute the signed failures that arrive after it
+		d.recover()
+	}
 	found, level := d.found()
 	touched := map[string]*change{}
 	var order []string
 	for _, m := range found {
 		if d.ev.OccurredAt.Before(m.OccurredAt) {
 			d.because(fmt.Sprintf("%s failed again after this (at %s): it stays open", m.ID, clock(m.OccurredAt)))
+			continue
+		}
+		if !d.ev.Authentic && d.m.paged(*d.in.View.incident(m.Incident, d.ev.Environment)) {
+			d.because(fmt.Sprintf("not signed, so it cannot end %s: somebody was paged for that", m.ID))
 			continue
 		}
 		c := touched[m.Incident]
@@ -91,6 +97,11 @@ func (d *draft) settle() {
 		touched[id].calm()
 		touched[id].commit(&d.plan)
 	}
+}
+
+// paged reports whether a pager knows of an incident, or is about to.
+func (m *Machine) paged(inc Incident) bool {
+	return slices.ContainsFunc(inc.Told, func(t Telling) bool { return !t.Over && m.Notifiers[t.Notifier].Pager })
 }
 
 // found returns the open members that the event is about, by the first level
