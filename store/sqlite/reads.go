@@ -17,14 +17,19 @@ const (
 	maxLimit     = 1000
 )
 
-const selectEvents = `SELECT e.id, s.name, s.environment, s.origin, s.authentic, e.received_at, e.key, e.body_hash, e.conflict, e.type,
-	e.foreign_id, e.quarantine, e.duplicates, coalesce(e.last_seen, e.received_at), b.body,
-	p.event IS NOT NULL, coalesce(p.failures, d.failures, 0), coalesce(d.state, ''), coalesce(d.incident, 0), d.doc
-	FROM events e JOIN sources s ON s.id = e.source JOIN bodies b ON b.event = e.id
+// A list leaves bodies out: a thousand of them may be a gigabyte.
+const (
+	eventColumns = `SELECT e.id, s.name, s.environment, s.origin, s.authentic, e.received_at, e.key, e.body_hash, e.conflict, e.type,
+	e.foreign_id, e.quarantine, e.duplicates, coalesce(e.last_seen, e.received_at),
+	p.event IS NOT NULL, coalesce(p.failures, d.failures, 0), coalesce(d.state, ''), coalesce(d.incident, 0), d.doc, `
+	eventTables = ` FROM events e JOIN sources s ON s.id = e.source
 	LEFT JOIN pending p ON p.event = e.id LEFT JOIN decisions d ON d.event = e.id `
+	listEvents   = eventColumns + "NULL" + eventTables
+	selectEvents = eventColumns + "b.body" + eventTables + "JOIN bodies b ON b.event = e.id "
+)
 
-func queryEvents(ctx context.Context, r reader, where string, args ...any) (out []event.Stored, err error) {
-	rows, err := r.QueryContext(ctx, selectEvents+where, args...)
+func queryEvents(ctx context.Context, r reader, query string, args ...any) (out []event.Stored, err error) {
+	rows, err := r.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +47,7 @@ func scanEvent(scan func(...any) error) (e event.Stored, err error) {
 	var key, hash, doc []byte
 	var conflict, pending bool
 	err = scan(&row, &e.Source, &e.Environment, &e.Origin, &e.Authentic, &received, &key, &hash, &conflict, &e.Type,
-		&e.ForeignID, &e.Quarantine, &e.Duplicates, &seen, &e.Body, &pending, &e.Failures, &e.State, &inc, &doc)
+		&e.ForeignID, &e.Quarantine, &e.Duplicates, &seen, &pending, &e.Failures, &e.State, &inc, &doc, &e.Body)
 	e.ID, e.Incident = formatID(eventID, row), idOrNone(incidentID, inc)
 	e.ReceivedAt, e.LastSeen = received.Time, seen.Time
 	e.Status = statusOf(conflict, e.Quarantine)
@@ -128,7 +133,7 @@ func one[T any](ctx context.Context, s *Store, prefix, id string, load func(cont
 // Event returns one event.
 func (s *Store) Event(ctx context.Context, id string) (event.Stored, error) {
 	return one(ctx, s, eventID, id, func(ctx context.Context, r reader, row int64) (event.Stored, error) {
-		found, err := queryEvents(ctx, r, "WHERE e.id = ?", row)
+		found, err := queryEvents(ctx, r, selectEvents+"WHERE e.id = ?", row)
 		if err == nil && len(found) == 0 {
 			err = event.ErrNotFound
 		}
@@ -245,7 +250,7 @@ func (n *narrowing) page(f incident.Filter, prefix, id, at string) string {
 
 const ofEvent = "IN (SELECT incident FROM decisions WHERE event = ?)"
 
-// Events returns events, newest first.
+// Events returns events without their bodies, newest first.
 func (s *Store) Events(ctx context.Context, f incident.Filter) (out []event.Stored, err error) {
 	var n narrowing
 	switch event.State(f.State) {
@@ -263,7 +268,7 @@ func (s *Store) Events(ctx context.Context, f incident.Filter) (out []event.Stor
 	n.text(f.Source, "s.name = ?")
 	where := n.page(f, eventID, "e.id", "e.received_at")
 	err = s.list(ctx, "events", n, func(r reader) error {
-		out, err = queryEvents(ctx, r, where, n.args...)
+		out, err = queryEvents(ctx, r, listEvents+where, n.args...)
 		return err
 	})
 	return out, err

@@ -27,6 +27,15 @@ var readClaims = []claim{
 		equal(p, "first page", page(incident.Filter{Limit: 2}), all[4]+" "+all[3]+" ")
 		equal(p, "second page", page(incident.Filter{Limit: 2, Before: all[3]}), all[2]+" "+all[1]+" ")
 	}},
+	{"a list of events leaves their bodies out, one event has its own", func(p *probe) {
+		id := p.someEvent()
+		listed, err := p.Events(p.ctx(), incident.Filter{})
+		p.ok(err)
+		equal(p, "listed bodies", len(listed[0].Body), 0)
+		one, err := p.Event(p.ctx(), id)
+		p.ok(err)
+		equal(p, "a body", len(one.Body) > 0, true)
+	}},
 	{"events are narrowed by every field", func(p *probe) {
 		a := p.someEvent()
 		p.pass(time.Hour)
