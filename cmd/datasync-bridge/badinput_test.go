@@ -86,7 +86,7 @@ func TestASecondServeOnTheSameStoreIsRefused(t *testing.T) {
 	far := newFarSide(t)
 	s := startServe(t, configuration(t, far.url, pageShipNotices))
 	second := command(t, nil, "serve", "-c", s.config)
-	if second.code != exitFailed || !strings.Contains(second.err, "another process has the store open") || strings.Contains(second.err, "listening") {
+	if second.code != exitFailed || !strings.Contains(second.err, "another process has the store open: is serve running already?") || strings.Contains(second.err, "listening") {
 		t.Errorf("the second serve: %v\nwant exit 1 and that another process has the store open", second)
 	}
 	s.accept(happening{id: 1, kind: "transaction.failed", transaction: 1, document: "850", partner: "01"}.body())
@@ -312,6 +312,12 @@ func (s *served) refusedWith(body []byte, signature string) (answer, http.Header
 func TestWrongCommandLinesExitWith2(t *testing.T) {
 	t.Parallel()
 	path := configuration(t, "http://127.0.0.1:1", pageShipNotices)
+	if o := command(t, nil, "check", path); !strings.Contains(o.err, "named with -c") {
+		t.Errorf("a configuration named without -c: %v\nwant to be told of -c", o)
+	}
+	if o := command(t, nil, "incidents", "in_0000000000000", "-c", path); o.code != exitUsage || !strings.Contains(o.err, "incidents show ID") {
+		t.Errorf("an incident named without show: %v\nwant exit 2 and to be told of show", o)
+	}
 	for _, args := range [][]string{
 		{"serv"},
 		{"serve", "extra"},
@@ -330,6 +336,7 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"send-test", "nobody"},
 		{"sandbox", "--listen", "0.0.0.0:0"},
 		{"backup"},
+		{"check", path}, // a file that is named without -c
 	} {
 		o := command(t, nil, append(args, "-c", path)...)
 		if o.code != exitUsage || o.err == "" {

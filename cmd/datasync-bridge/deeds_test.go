@@ -85,11 +85,24 @@ func TestPeopleRetryAcknowledgeAndResolveThroughTheRunningBridge(t *testing.T) {
 		t.Errorf("retrying what does not exist: %v", o)
 	}
 
+	id := s.idOf("incidents")
+	eventually(t, 20*time.Second, "the list says that ops, and it alone, was not told", func() bool {
+		return strings.Contains(s.works("incidents"), "pager, ops (failed)")
+	})
+	if shown := s.works("incidents", "show", id); !strings.Contains(shown, "NOT told, given up: slack refused: channel_not_found") {
+		t.Errorf("the incident does not say why ops was not told:\n%s", shown)
+	}
+	if verdict := s.works("explain", id); !strings.Contains(verdict, "told pager, ops (failed)") {
+		t.Errorf("the verdict does not say that ops was not told:\n%s", verdict)
+	}
+
 	far.slack.SetFaults(nil)
 	s.works("deliveries", "retry", dead[0].ID)
 	eventually(t, 20*time.Second, "the retried message is in Slack", func() bool { return len(far.roots()) == 1 })
-
-	id := s.idOf("incidents")
+	eventually(t, 20*time.Second, "the list takes the mark away", func() bool {
+		list := s.works("incidents")
+		return strings.Contains(list, "ops") && !strings.Contains(list, "ops (")
+	})
 	s.works("incidents", "acknowledge", id, "--why", "calling Partner 01")
 	eventually(t, 20*time.Second, "Slack and PagerDuty see the acknowledgement", func() bool {
 		return far.pager.Alerts()[0].State == standin.Acknowledged && far.slackSays("calling Partner 01")

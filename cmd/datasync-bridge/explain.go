@@ -275,11 +275,7 @@ func tellings(v view.Incident) string {
 	if len(v.Told) == 0 {
 		return "nobody"
 	}
-	names := make([]string, 0, len(v.Told))
-	for _, t := range v.Told {
-		names = append(names, t.Notifier)
-	}
-	return strings.Join(names, ", ")
+	return reached(v.Told, v.Deliveries)
 }
 
 // verdict is a stored event's fate in one line.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"datasync-bridge/event"
+	"datasync-bridge/routing/incident"
 	"datasync-bridge/web/view"
 )
 
@@ -82,7 +83,12 @@ func incidentFacts(v view.Incident) [][]string {
 	}
 	for _, t := range v.Told {
 		state := "told at " + clock(t.At)
-		switch {
+		last, _ := lastAlarm(v.Deliveries, t.Notifier)
+		switch sent := incident.DeliveryState(last.State); {
+		case sent == incident.Dead:
+			state = "NOT told, given up: " + last.Error
+		case sent == incident.Waiting || sent == incident.Sending:
+			state = strings.TrimSuffix("not told yet: "+last.Error, ": ")
 		case t.Over:
 			state += ", and of the end"
 		case t.At.IsZero():

@@ -25,11 +25,11 @@ func (l listeners) close() {
 // listen opens both addresses.
 func (b *bridge) listen(ctx context.Context) (l listeners, err error) {
 	if l.public, err = patientlyOn(ctx, b.cfg.Server.Listen, b.log); err != nil {
-		return l, fmt.Errorf("open the public listener: %w", err)
+		return l, fmt.Errorf("open the public listener (server.listen): %w", err)
 	}
 	if l.admin, err = patientlyOn(ctx, b.cfg.Admin.Listen, b.log); err != nil {
 		l.close()
-		return l, fmt.Errorf("open the admin listener: %w", err)
+		return l, fmt.Errorf("open the admin listener (admin.listen): %w", err)
 	}
 	return l, nil
 }

@@ -66,6 +66,7 @@ func (l listing[T, V]) command(c *cli) *cobra.Command {
 	}
 	parent := &cobra.Command{
 		Use: l.name, Short: l.short, Args: cobra.NoArgs, RunE: list,
+		Long:    l.short + ". Tables give times in this machine's zone,\n-o json in UTC. The store is read as it lies on disk, with or without a serve.",
 		Example: fmt.Sprintf("  datasync-bridge %[1]s\n  datasync-bridge %[1]s list --since 24h -o json\n  datasync-bridge %[1]s show %[2]s", l.name, l.one),
 	}
 	parent.PersistentFlags().StringVarP(&c.output, "output", "o", "table", "table or json")

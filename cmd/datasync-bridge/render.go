@@ -27,7 +27,8 @@ func (c *cli) renderCommand() *cobra.Command {
 		Short: "Show what a message looks like; nothing is sent",
 		Long: `Show what a message looks like. Nothing is sent and no rule is bent: an incident
 (in_…) is shown as it was told; a stored event (ev_…) or a file that holds one
-event body is evaluated as explain does, as if nothing else were open.
+event body is evaluated as explain does, but as if it had just happened and
+nothing else were open.
 
 With --notifier it is the very call that this notifier would make, secrets left
 out: Slack's blocks, PagerDuty's event.`,

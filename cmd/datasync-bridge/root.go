@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -115,7 +116,14 @@ func wrapUsage(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {
-				if !cmd.HasSubCommands() { // of others it names the unknown command
+				switch {
+				case cmd.HasSubCommands(): // it names the unknown command
+					if show, _, _ := cmd.Find([]string{"show"}); show != nil && show != cmd {
+						err = fmt.Errorf("%w; to see one: %s", err, show.UseLine())
+					}
+				case !strings.Contains(cmd.Use, " "):
+					err = fmt.Errorf("%s takes no argument (got %q); the configuration is named with -c FILE", cmd.CommandPath(), args[0])
+				default:
 					err = fmt.Errorf("%w; it is used so: %s", err, cmd.UseLine())
 				}
 				return usageError{err}

@@ -35,18 +35,18 @@ func (c *cli) eventsCommand() *cobra.Command {
 }
 
 func (c *cli) incidentsCommand() *cobra.Command {
-	cmd := listing[incident.Incident, view.Incident]{
+	cmd := listing[incidentRow, view.Incident]{
 		name: "incidents", one: "in_0000000000000", short: "List, show, acknowledge and resolve incidents",
 		states:  words(incident.Open, incident.Resolved),
 		columns: []string{"ID", "OPENED", "STATE", "SEVERITY", "CLASS", "PARTNER", "OPEN", "TOLD"},
-		row: func(i incident.Incident) []string {
+		row: func(i incidentRow) []string {
 			return []string{
-				i.ID, clock(i.OpenedAt), incidentState(i), i.Severity.String(), i.Class.Words(), partner(i.Lead),
-				fmt.Sprintf("%d of %d", i.OpenMembers(), i.Total), told(i),
+				i.ID, clock(i.OpenedAt), incidentState(i.Incident), i.Severity.String(), i.Class.Words(), partner(i.Lead),
+				fmt.Sprintf("%d of %d", i.OpenMembers(), i.Total), reached(view.OfIncident(i.Incident).Told, i.deliveries),
 			}
 		},
-		of:    view.OfIncident,
-		list:  (*sqlite.Store).Incidents,
+		of:    func(i incidentRow) view.Incident { return view.OfIncident(i.Incident) },
+		list:  incidentRows,
 		show:  showIncident,
 		print: printIncident,
 	}.command(c)
@@ -134,7 +134,7 @@ func printEvent(w io.Writer, found any) error {
 func incidentState(i incident.Incident) string {
 	switch {
 	case i.State == incident.Resolved:
-		return string(i.Resolution)
+		return fmt.Sprintf("%s (%s)", i.State, i.Resolution)
 	case i.Acknowledged != nil:
 		return "acknowledged"
 	}
@@ -148,14 +148,6 @@ func partner(l incident.Lead) string {
 		}
 	}
 	return ""
-}
-
-func told(i incident.Incident) string {
-	names := make([]string, 0, len(i.Told))
-	for _, t := range i.Told {
-		names = append(names, t.Notifier)
-	}
-	return strings.Join(names, ", ")
 }
 
 func lastWord(d incident.Delivery) string {

@@ -74,13 +74,13 @@ func (s *screen) outro(st *stage) {
 	fmt.Fprintf(s.out, `
 The demo stays until Ctrl-C. In another terminal:
 
-  datasync-bridge incidents -c %[1]s
-  datasync-bridge events -c %[1]s
+  %[3]s incidents -c %[1]s
+  %[3]s events -c %[1]s
   curl -sH 'Content-Type: application/json' %[2]s/transactions -d '{"id":"txn_mine","document_type":"856","partner":{"id":"par_me","name":"My Partner"}}'
   curl -sH 'Content-Type: application/json' %[2]s/events -d '{"type":"transaction.failed","transaction":"txn_mine"}'
   curl -sH 'Content-Type: application/json' %[2]s/events -d '{"type":"transaction.delivered","transaction":"txn_mine"}'
 
-`, st.configPath, control)
+`, st.configPath, control, os.Args[0]) // as it was called: it may not be on the PATH
 }
 
 func (s *screen) chapter(n int, title, expect string) {

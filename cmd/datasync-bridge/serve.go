@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"datasync-bridge/datasync/remediation"
+	"datasync-bridge/store/sqlite"
 )
 
 func (c *cli) serveCommand() *cobra.Command {
@@ -40,6 +42,9 @@ func (c *cli) serve(ctx context.Context) error {
 		log.Warn("runs are switched off", "by", remediation.KillSwitch)
 	}
 	b, err := assemble(ctx, cfg, c.out, log)
+	if errors.Is(err, sqlite.ErrLocked) {
+		return fmt.Errorf("start: %w: is serve running already? Each bridge needs a store of its own", err)
+	}
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}

@@ -88,6 +88,9 @@ func (c *cli) withDeeds(ctx context.Context, do func(deeds) error) error {
 		if refused, ok := errors.AsType[*view.Error](err); ok && refused.Status == http.StatusUnauthorized {
 			return fmt.Errorf("the running bridge does not know this token (of %s, else of %s): %w", tokenVariable, tokenFile(cfg), err)
 		}
+		if _, ok := errors.AsType[*net.OpError](err); ok {
+			return fmt.Errorf("a running bridge holds the store, but does not answer at admin.listen; it may be starting or stopping, or has another configuration: %w", err)
+		}
 		return err
 	}
 	if err != nil {

@@ -167,7 +167,9 @@ const sandboxIntro = `Datasync stand-in (everything here is made up)
   client_secret   %[3]s
   webhook secret  %[4]s
 
-Subscribe an address, then make something fail:
+Let serve know that secret (DATASYNC_WEBHOOK_SECRET in the example configuration),
+and set environment: sandbox in its source, so that a rehearsal pages nobody.
+Then subscribe its address and make something fail:
 
   TOKEN=$(curl -s http://%[1]s/v1/auth/token -H 'Content-Type: application/json' -d '{"client_id":"%[2]s","client_secret":"%[3]s"}' | jq -r .access_token)
   curl -s http://%[1]s/v1/webhooks/subscriptions -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \

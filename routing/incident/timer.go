@@ -203,6 +203,6 @@ func (c *change) notPaged(q Queued, to string) {
 	case c.m.Notifiers[to].Pager:
 		t.Alarms++ // under the same dedup key it would not ring
 	}
-	c.noteLine(fmt.Sprintf("%s did not accept the alarm; %s got it instead", q.Notifier, to))
+	c.noteLine(fmt.Sprintf("%s did not accept the alarm; %s was asked instead", q.Notifier, to))
 	c.alarm(t, Fallback, text)
 }
