@@ -176,28 +176,57 @@ func untold(t *testing.T, store *sqlite.Store, far *farSide, id string) string {
 		return id + " was told to nobody"
 	}
 	for _, telling := range inc.Told {
-		reached := false
-		for _, d := range deliveries {
-			ends := d.Kind == incident.Resolve || d.Kind == incident.Opening && d.State == incident.Dropped
-			if d.Notifier == telling.Notifier && (d.Kind.Alarms() && d.State == incident.Sent || ends) {
-				reached = reached || d.Notifier == "pager" || ends || holdsRef(far, d.Ref)
+		if telling.Notifier == "pager" {
+			if !pagerKnows(inc, deliveries) {
+				return "nobody was paged for " + id
 			}
-		}
-		if !reached {
-			return fmt.Sprintf("%s was not told of %s", telling.Notifier, id)
+		} else if why := unshown(far, inc, deliveries); why != "" {
+			return why
 		}
 	}
 	return ""
 }
 
-// holdsRef reports whether Slack has the message that a delivery refers to. A
-// reply (an alarm anew) has no reference of its own.
-func holdsRef(far *farSide, ref string) bool {
-	if ref == "" {
-		return true
+// pagerKnows reports whether PagerDuty took an alarm, or had none to take because
+// the incident was over before the first attempt.
+func pagerKnows(inc incident.Incident, deliveries []incident.Delivery) bool {
+	for _, d := range deliveries {
+		over := inc.State == incident.Resolved && d.State == incident.Dropped
+		if d.Notifier == "pager" && d.Kind.Alarms() && (d.State == incident.Sent || over) {
+			return true
+		}
 	}
+	return false
+}
+
+// unshown says what Slack lacks of an incident: the message itself, or in it
+// what has come since, because an event that joined is told by an edit.
+// Deliveries are newest first.
+func unshown(far *farSide, inc incident.Incident, deliveries []incident.Delivery) string {
+	current, posted := false, false
+	newest := true
+	for _, d := range deliveries {
+		if d.Notifier != "ops" || d.State != incident.Sent {
+			continue
+		}
+		if shows := d.Kind == incident.Update || d.Ref != ""; shows && newest {
+			newest = false
+			current = d.Snapshot.Open == inc.OpenMembers() && d.Snapshot.State == inc.State
+		}
+		posted = posted || d.Ref != "" && holdsRef(far, d.Ref)
+	}
+	switch {
+	case !posted:
+		return "Slack has no message of " + inc.ID
+	case !current:
+		return fmt.Sprintf("Slack's message of %s is out of date: %d are open", inc.ID, inc.OpenMembers())
+	}
+	return ""
+}
+
+func holdsRef(far *farSide, ref string) bool {
 	for _, m := range far.slack.Messages(testChannel) {
-		if strings.HasSuffix(ref, m.TS) {
+		if ref == testChannel+"/"+m.TS {
 			return true
 		}
 	}
@@ -205,13 +234,16 @@ func holdsRef(far *farSide, ref string) bool {
 }
 
 // checkPages holds PagerDuty's alerts against the incidents: one open alert per
-// open incident and alarm, none for a resolved one, none doubled, and no
+// alarm of an open incident, none for a resolved one, none doubled, and no
 // resolve before its trigger.
 func checkPages(t *testing.T, store *sqlite.Store, far *farSide) {
 	t.Helper()
 	opened, open := map[string]int{}, map[string]int{}
+	first := map[string]time.Time{}
 	for _, a := range far.pager.Alerts() {
-		opened[a.DedupKey]++
+		if opened[a.DedupKey]++; opened[a.DedupKey] == 1 {
+			first[a.DedupKey] = a.History[0].At
+		}
 		if a.State != standin.Resolved {
 			open[a.DedupKey]++
 		}
@@ -220,7 +252,7 @@ func checkPages(t *testing.T, store *sqlite.Store, far *farSide) {
 		t.Error("PagerDuty was never told anything")
 	}
 	for key, n := range opened {
-		id, alarm, _ := strings.Cut(key, "#")
+		id, alarm, anew := strings.Cut(key, "#")
 		inc, err := store.Incident(t.Context(), id)
 		if err != nil {
 			t.Errorf("PagerDuty has an alert %s without an incident: %v", key, err)
@@ -229,16 +261,23 @@ func checkPages(t *testing.T, store *sqlite.Store, far *farSide) {
 		if n > 1+len(inc.Reopenings) {
 			t.Errorf("alert %s was opened %d times, its incident came back %d times", key, n, len(inc.Reopenings))
 		}
-		if inc.State == incident.Resolved && open[key] > 0 {
-			t.Errorf("alert %s is open, its incident is over", key)
+		number := 1
+		if anew {
+			if number, err = strconv.Atoi(alarm); err != nil {
+				t.Errorf("alert %s: %v", key, err)
+			}
 		}
-		if inc.State == incident.Open && alarm == "" && open[key] != 1 {
-			t.Errorf("incident %s is open, and has %d open alerts", id, open[key])
+		want := 0
+		if telling := inc.Telling("pager"); inc.State == incident.Open && telling != nil && number <= telling.Alarms {
+			want = 1
+		}
+		if open[key] != want {
+			t.Errorf("alert %s is open %d times, want %d: its incident is %s", key, open[key], want, inc.State)
 		}
 	}
 	for _, dropped := range far.pager.Dropped() {
-		if opened[dropped.DedupKey] == 0 {
-			t.Errorf("a %s of %s came without any trigger", dropped.Action, dropped.DedupKey)
+		if at, triggered := first[dropped.DedupKey]; !triggered || dropped.At.Before(at) {
+			t.Errorf("a %s of %s came before any trigger", dropped.Action, dropped.DedupKey)
 		}
 	}
 }
