@@ -62,7 +62,9 @@ func (p patient) Accept() (net.Conn, error) {
 		if !p.wanted.Swap(true) {
 			p.log.Error("connections cannot be taken", "address", p.Addr().String(), "err", err)
 		}
-		time.Sleep(100 * time.Millisecond) // those that are open must end first
+		// As net/http does: those that are open must end first, and a closed
+		// listener shows at the next look.
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 

@@ -40,10 +40,10 @@ func reached(told []view.Telling, deliveries []view.Delivery) string {
 	return strings.Join(names, ", ")
 }
 
-// incidentRow is an incident beside what was sent of it.
+// incidentRow is an incident beside whom its alarms reached.
 type incidentRow struct {
 	incident.Incident
-	deliveries []view.Delivery
+	reached string
 }
 
 func incidentRows(s *sqlite.Store, ctx context.Context, f incident.Filter) ([]incidentRow, error) {
@@ -57,7 +57,7 @@ func incidentRows(s *sqlite.Store, ctx context.Context, f incident.Filter) ([]in
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, incidentRow{i, view.Each(sent, view.OfDelivery)})
+		rows = append(rows, incidentRow{i, reached(view.OfIncident(i).Told, view.Each(sent, view.OfDelivery))})
 	}
 	return rows, nil
 }

@@ -42,7 +42,7 @@ func (c *cli) incidentsCommand() *cobra.Command {
 		row: func(i incidentRow) []string {
 			return []string{
 				i.ID, clock(i.OpenedAt), incidentState(i.Incident), i.Severity.String(), i.Class.Words(), partner(i.Lead),
-				fmt.Sprintf("%d of %d", i.OpenMembers(), i.Total), reached(view.OfIncident(i.Incident).Told, i.deliveries),
+				fmt.Sprintf("%d of %d", i.OpenMembers(), i.Total), i.reached,
 			}
 		},
 		of:    func(i incidentRow) view.Incident { return view.OfIncident(i.Incident) },

@@ -180,13 +180,6 @@ func (s *Sandbox) AcknowledgmentOverdue(id, kind string) string {
 	}})
 }
 
-// AcknowledgmentReceived tells that the acknowledgment came, and is positive.
-func (s *Sandbox) AcknowledgmentReceived(id string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.acknowledge(id)
-}
-
 // move changes a transaction's status and tells of it.
 func (s *Sandbox) move(id, status, eventType string, data map[string]any) string {
 	s.mu.Lock()
