@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 
 	"datasync-bridge/event"
 	"datasync-bridge/outbound"
@@ -22,15 +23,68 @@ type Config struct {
 	BaseURL      string       `koanf:"base_url" expand:"true"`
 	ClientID     string       `koanf:"client_id" expand:"true"`
 	ClientSecret event.Secret `koanf:"client_secret"`
+	// Environment is which Datasync is called: production (default) or sandbox.
+	Environment event.Environment `koanf:"environment"`
+	// SandboxURL is the sandbox's base. It is assumed to be a path below
+	// base_url; a host of its own can be named. Default base_url + "/sandbox".
+	SandboxURL string `koanf:"sandbox_url" expand:"true"`
 	// Idempotency is assumed, not documented: names the header and body field
 	// that carry the key of a run.
 	Idempotency Idempotency `koanf:"idempotency"`
+	// Transactions says how transactions are listed; its names are assumed.
+	Transactions Transactions `koanf:"transactions"`
+	// Reconcile asks for failures that no webhook told of; nil is never.
+	Reconcile *Reconcile `koanf:"reconcile"`
+	// Enrich keeps partners' names, contacts and certificates; nil is not at all.
+	Enrich *Enrich `koanf:"enrich"`
+}
+
+// Transactions names what the documentation leaves open about
+// GET /transactions.
+type Transactions struct {
+	// Params are the query parameters' names by what they mean: status, partner,
+	// document_type, since, until, limit, cursor. Default: those words.
+	Params map[string]string `koanf:"params"`
+	// One is the path of a single transaction, such as /transactions/{id}. It is
+	// not documented, so it has no default: without it a transaction is looked
+	// for in the list of those that failed.
+	One string `koanf:"one"`
+	// PageSize is asked of each page. Default 100, at most 1000.
+	PageSize int `koanf:"page_size"`
+}
+
+// Reconcile is the poll of GET /transactions?status=failed.
+type Reconcile struct {
+	Every   time.Duration `koanf:"every"`   // default 5m, at least 30s
+	Overlap time.Duration `koanf:"overlap"` // default 15m
+	// Start is where the first poll begins: now (default), or a duration back,
+	// such as 24h.
+	Start string `koanf:"start"`
+	// Source is whose events these stand for. Default: the only source of the
+	// client's environment.
+	Source string `koanf:"source"`
+	// QuietAfter is how long no webhook may come, while polls find failures,
+	// before that is told. Default 30m.
+	QuietAfter time.Duration `koanf:"quiet_after"`
+}
+
+// Enrich is the cache of GET /partners/{id}.
+type Enrich struct {
+	MaxAge time.Duration `koanf:"max_age"` // default 24h
+	// Partners are watched though nothing of theirs has failed yet.
+	Partners []string `koanf:"partners"`
+	// Remind are the days before a certificate's end at which it is told.
+	// Default 60, 30, 14, 7, 1.
+	Remind []int `koanf:"remind"`
 }
 
 // Idempotency names where a run's key is sent.
 type Idempotency struct {
 	Header string `koanf:"header"` // default Idempotency-Key
 	Field  string `koanf:"field"`  // default idempotency_key
+	// ConfirmedBy names who has tried, in the sandbox, that a repeated key runs
+	// nothing twice: an unclear run may then be sent again under its key.
+	ConfirmedBy string `koanf:"confirmed_by"`
 }
 
 // WithDefaults fills what is not set.
@@ -39,6 +93,9 @@ func (c Config) WithDefaults() Config {
 		c.BaseURL = DefaultBaseURL
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	if c.Environment == "" {
+		c.Environment = event.Production
+	}
 	if c.Idempotency.Header == "" {
 		c.Idempotency.Header = DefaultHeader
 	}

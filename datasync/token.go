@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"datasync-bridge/event"
 )
 
 const (
@@ -121,3 +123,22 @@ func lifetimeOf(text string, told time.Duration, now time.Time) time.Duration {
 	}
 	return defaultLifetime
 }
+
+// TokenInfo is what a token says of itself. Its signature is not checked: that
+// is Datasync's matter.
+type TokenInfo struct {
+	// Text is the token itself: a secret.
+	Text   event.Secret
+	Claims map[string]any // nil where the token is no JWT
+	// Expires is zero where neither token nor answer tells.
+	Expires time.Time
+}
+
+// Token returns the token that calls bear now, fetching one if need be.
+func (c *Client) Token(ctx context.Context) (TokenInfo, error) {
+	text, err := c.tokens.get(ctx)
+	return TokenInfo{Text: event.Secret(text)}, err
+}
+
+// Environment is which Datasync this client calls.
+func (c *Client) Environment() event.Environment { return c.cfg.Environment }

@@ -94,6 +94,8 @@ const (
 	OriginWebhook   Origin = "webhook"
 	OriginReconcile Origin = "reconcile"
 	OriginReplay    Origin = "replay"
+	// OriginBridge marks what the bridge tells of itself (class bridge).
+	OriginBridge Origin = "bridge"
 )
 
 // Environment separates real traffic from tests; they never share an incident.

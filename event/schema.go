@@ -39,6 +39,7 @@ const (
 	Currency          = "transaction.currency"
 	PartnerID         = "partner.id"
 	PartnerName       = "partner.name"
+	PartnerStatus     = "partner.status"
 	ContactName       = "partner.contact.name"
 	ContactEmail      = "partner.contact.email"
 	ContactPhone      = "partner.contact.phone"
@@ -74,6 +75,7 @@ const (
 	QueuedBehind      = "queued_transactions"
 	DownSince         = "down_since"
 	LinkTransaction   = "links.transaction"
+	BridgeSubject     = "bridge.subject" // what one of the bridge's own events is about
 )
 
 // Schema lists every field that the bridge knows, in the order in which
@@ -92,7 +94,7 @@ var Schema = []Field{
 	{Amount, KindNumber, false}, {Currency, KindText, false},
 	{"transaction.status", KindText, false}, {"transaction.occurred_at", KindTime, false},
 
-	{PartnerID, KindText, false}, {PartnerName, KindText, false}, {ContactName, KindText, false},
+	{PartnerID, KindText, false}, {PartnerName, KindText, false}, {PartnerStatus, KindText, false}, {ContactName, KindText, false},
 	{ContactEmail, KindText, false}, {ContactPhone, KindText, false}, {ContactHours, KindText, false},
 
 	{Protocol, KindText, false}, {EndpointHost, KindText, false}, {MessageID, KindText, false},
@@ -126,7 +128,7 @@ var Schema = []Field{
 	{AttemptFinal, KindFlag, false}, {NextRetryAt, KindTime, false},
 
 	{QueuedBehind, KindNumber, false}, {DownSince, KindTime, false}, {"recovered", KindFlag, false},
-	{LinkTransaction, KindText, false},
+	{LinkTransaction, KindText, false}, {BridgeSubject, KindText, false},
 }
 
 var schemaByPath = func() map[string]Field {

@@ -60,7 +60,7 @@ type Store interface {
 
 // Planner tells what the end of a run changes.
 type Planner interface {
-	RunEnded(v incident.View, run incident.Run, now time.Time) incident.Plan
+	RunChanged(v incident.View, run incident.Run, now time.Time) incident.Plan
 }
 
 // Client calls Datasync.
@@ -247,7 +247,7 @@ func (w *Worker) apply(ctx context.Context, run incident.Run) error {
 	if err != nil {
 		return err
 	}
-	return w.store.Apply(ctx, w.planner.RunEnded(view, run, w.store.Now()))
+	return w.store.Apply(ctx, w.planner.RunChanged(view, run, w.store.Now()))
 }
 
 // pause waits for a change, a due time or the end; never longer than Poll.

@@ -22,8 +22,9 @@ const (
 	Acknowledged DeliveryKind = "acknowledged"
 	Escalated    DeliveryKind = "escalated" // a line to those already told
 	RunResult    DeliveryKind = "run"
-	Counted      DeliveryKind = "counted" // hourly count of a flapping incident
-	Noticed      DeliveryKind = "notice"  // not about an incident
+	ApprovalAsk  DeliveryKind = "approval" // a run waits for a person's consent
+	Counted      DeliveryKind = "counted"  // hourly count of a flapping incident
+	Noticed      DeliveryKind = "notice"   // not about an incident
 )
 
 // Alarms reports whether the kind may ring, and so deserves a fallback.

@@ -148,7 +148,7 @@ func tell(r *rapid.T) {
 		"resolve":     func(*rapid.T) { s.command(s.m.Resolve) },
 		"run ends": func(*rapid.T) {
 			id := s.anIncident()
-			s.apply(s.m.RunEnded(s.load(Query{Incidents: []string{id}}), Run{ID: "rn_1", Incident: id, State: RunDone}, s.now))
+			s.apply(s.m.RunChanged(s.load(Query{Incidents: []string{id}}), Run{ID: "rn_1", Incident: id, State: RunDone}, s.now))
 		},
 	})
 	s.send()
@@ -198,7 +198,7 @@ func TestNoInputPanics(t *testing.T) {
 				r.Fatalf("no error and no change")
 			}
 		}
-		m.RunEnded(v, Run{Incident: "in_1"}, s.now)
+		m.RunChanged(v, Run{Incident: "in_1"}, s.now)
 		m.Park(event.Stored{}, "", v, s.now)
 	})
 }

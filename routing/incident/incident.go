@@ -63,6 +63,8 @@ type Incident struct {
 	CloseAt   time.Time // close as unconfirmed
 	ResolveAt time.Time // resolve_wait ends: tell the resolve
 	CountAt   time.Time // flapping: tell how often
+	// HoldUntil holds pagers back while a run tries first.
+	HoldUntil time.Time
 	// ResolveWait is group.resolve_wait of the event that opened it.
 	ResolveWait time.Duration
 	Escalation  []Escalation
@@ -93,6 +95,10 @@ type Incident struct {
 	// MaxMembers caps what is listed (group.max_members).
 	MaxMembers int
 
+	// Awaiting are the runs that wait for a person, one entry for each
+	// remediation: one request with its list.
+	Awaiting []AwaitedRuns
+
 	// Version is 0 for a new incident; Apply stores Version+1 if the row still has Version.
 	Version int64
 
@@ -121,6 +127,17 @@ func (i *Incident) Telling(notifier string) *Telling {
 		}
 	}
 	return nil
+}
+
+// AwaitedRuns is one request for approval.
+type AwaitedRuns struct {
+	Remediation string
+	Workflow    string
+	// Runs are the ids of those that wait, at most fifty; More counts the rest.
+	Runs []string
+	More int
+	// Expires is the earliest expiry among them.
+	Expires time.Time
 }
 
 // Mark is a person's deed.
@@ -197,8 +214,11 @@ type Member struct {
 	DocumentName string
 	Reference    string // "PO-88214" or the like: the first that the event has
 	Partner      string
-	Group        string // functional group and set control number, to compare where both sides have them
-	Set          string
+	// Origin is how the newest opening came: one found by polling is refined in
+	// place by the webhook that comes later.
+	Origin event.Origin
+	Group  string // functional group and set control number, to compare where both sides have them
+	Set    string
 }
 
 // Recovery is the newest time at which a kind of recovery was seen for a
@@ -213,4 +233,6 @@ type Recovery struct {
 	OccurredAt time.Time
 	ReceivedAt time.Time
 	Event      string
+	// Incident is where a failure that this marks was told, "" for recoveries.
+	Incident string
 }

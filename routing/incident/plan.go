@@ -23,6 +23,8 @@ type Query struct {
 	Notice string
 	// Delivery loads that delivery's incident, and the delivery as Queued.
 	Delivery string
+	// Partner loads what is known of a trading partner of Environment, by id.
+	Partner string
 }
 
 // View is what was loaded, at one moment.
@@ -33,12 +35,16 @@ type View struct {
 	Recoveries []Recovery
 	Notice     *Notice
 	Delivery   *Queued
+	// Partner is nil where nothing is known yet.
+	Partner *Partner
 }
 
 // MatchedMember is a member with the incident it belongs to.
 type MatchedMember struct {
 	Incident string
 	Member
+	// Gone, in a plan, deletes the member's row: another class has taken its place.
+	Gone bool
 }
 
 // Plan is what one event, timer or command changes. The store applies it in
@@ -59,7 +65,18 @@ type Plan struct {
 	Deliveries []Delivery
 	// Drops end deliveries that were never attempted.
 	Drops []Drop
-	Runs  []Run
+	// Runs are inserted where they have no ID, else replaced if their row still
+	// has Lease.Token.
+	Runs []Run
+	// Switches are upserted by Scope; one that is not Off is deleted.
+	Switches []Switch
+	// Wanted are partners that an event was about: rows that do not exist are
+	// made, due at once.
+	Wanted []PartnerRef
+	// Partners are upserted by (Environment, ID).
+	Partners []Partner
+	// Audit is appended in this order; the store chains it.
+	Audit []Audit
 	// Notices are upserted by Key; a zero Since deletes.
 	Notices []Notice
 	// Timers are upserted by (Kind, Subject); a zero DueAt deletes.

@@ -174,7 +174,7 @@ func TestRouting32_RepliesOnlyWhereThereIsAThread(t *testing.T) {
 	w.heard("slack")
 	w.event(failed("T2"))
 	w.want("slack", "update") // a member that joins is no reply
-	w.apply(w.m.RunEnded(w.load(Query{Incidents: []string{id}}), Run{ID: "rn_1", Incident: id, Workflow: "resend_status", State: RunDone, RequestID: "req_1"}, w.now))
+	w.apply(w.m.RunChanged(w.load(Query{Incidents: []string{id}}), Run{ID: "rn_1", Incident: id, Workflow: "resend_status", State: RunDone, RequestID: "req_1"}, w.now))
 	w.want("slack", "run")
 	if text := w.last("slack").Text; text != "resend_status was accepted by Datasync · request id req_1" {
 		t.Errorf("text %q", text)
@@ -208,7 +208,7 @@ func TestRouting33_RunsArePlannedWithTheIncident(t *testing.T) {
 func TestRouting34_AnUnclearRunAsksForACheck(t *testing.T) {
 	w := newWorld(t)
 	id := w.event(failed("T1")).Incident
-	w.apply(w.m.RunEnded(w.load(Query{Incidents: []string{id}}), Run{ID: "rn_1", Incident: id, Workflow: "x", State: RunUnknown}, w.now))
+	w.apply(w.m.RunChanged(w.load(Query{Incidents: []string{id}}), Run{ID: "rn_1", Incident: id, Workflow: "x", State: RunUnknown}, w.now))
 	if text := w.last("slack").Text; !strings.Contains(text, "check before anybody runs it again") {
 		t.Errorf("text %q", text)
 	}
@@ -246,12 +246,12 @@ func TestRouting35_AFailedRunNeverReplacesTheAlert(t *testing.T) {
 	w.send()
 	w.heard("slack")
 	w.event(delivered("T1"))
-	w.apply(w.m.RunEnded(w.load(Query{Incidents: []string{id}}), Run{ID: "rn_1", Incident: id, State: RunFailed, Why: "422"}, w.now))
+	w.apply(w.m.RunChanged(w.load(Query{Incidents: []string{id}}), Run{ID: "rn_1", Incident: id, State: RunFailed, Why: "422"}, w.now))
 	w.want("slack", "resolve update run")
 	if notes := w.incidents[id].Notes; !strings.Contains(notes[len(notes)-1], "failed, nothing was done: 422") {
 		t.Errorf("notes %q", notes)
 	}
-	if p := w.m.RunEnded(View{}, Run{ID: "rn_2", Incident: "in_gone"}, w.now); len(p.Runs) != 1 || len(p.Incidents) != 0 {
+	if p := w.m.RunChanged(View{}, Run{ID: "rn_2", Incident: "in_gone"}, w.now); len(p.Runs) != 1 || len(p.Incidents) != 0 {
 		t.Errorf("a run without its incident plans %+v", p)
 	}
 }

@@ -70,8 +70,8 @@ func (d *draft) noRun() string {
 	return ""
 }
 
-// RunEnded records what became of a run, where people look for it.
-func (m *Machine) RunEnded(v View, run Run, now time.Time) Plan {
+// RunChanged records what became of a run, where people look for it.
+func (m *Machine) RunChanged(v View, run Run, now time.Time) Plan {
 	p := Plan{Runs: []Run{run}}
 	inc := v.byID(run.Incident)
 	if inc == nil {
