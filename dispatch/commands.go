@@ -57,22 +57,32 @@ func (d *Dispatcher) RetryDelivery(ctx context.Context, id, by string) error {
 	if err := d.mayRetry(ctx, dead); err != nil {
 		return fmt.Errorf("retry delivery %s: %w", id, err)
 	}
+	// Recorded first: what is written down and then fails can be seen, what is
+	// done and not written down cannot.
+	record := retried(dead, by, d.store.Now())
+	if err := d.patiently(ctx, func() error { return d.store.Apply(ctx, record) }); err != nil {
+		return fmt.Errorf("record the retry of delivery %s: %w", id, err)
+	}
 	if err := d.patiently(ctx, func() error { return d.store.RetryDelivery(ctx, id) }); err != nil {
 		return fmt.Errorf("retry delivery %s: %w", id, err)
 	}
 	d.log.Info("delivery is retried by command", "delivery", id, "notifier", dead.Notifier, "incident", dead.Incident)
-	if dead.Incident == "" {
-		return nil
-	}
-	said := incident.Entry{
-		Incident: dead.Incident, Delivery: id, At: d.store.Now(), Kind: "retry", By: by,
-		Text: fmt.Sprintf("%s: %s is retried by hand", dead.Notifier, dead.Kind),
-	}
-	err = d.patiently(ctx, func() error { return d.store.Apply(ctx, incident.Plan{Timeline: []incident.Entry{said}}) })
-	if err != nil {
-		return fmt.Errorf("delivery %s is retried, but its incident's timeline does not say so: %w", id, err)
-	}
 	return nil
+}
+
+// retried is the record of a retry by hand.
+func retried(dead incident.Delivery, by string, now time.Time) incident.Plan {
+	p := incident.Plan{Audit: []incident.Audit{{
+		Actor: by, Action: incident.AuditRetried, Subject: dead.ID, Incident: dead.Incident,
+		Result: fmt.Sprintf("%s to %s", dead.Kind, dead.Notifier),
+	}}}
+	if dead.Incident != "" {
+		p.Timeline = []incident.Entry{{
+			Incident: dead.Incident, Delivery: dead.ID, At: now, Kind: "retry", By: by,
+			Text: fmt.Sprintf("%s: %s is retried by hand", dead.Notifier, dead.Kind),
+		}}
+	}
+	return p
 }
 
 func (d *Dispatcher) mayRetry(ctx context.Context, dead incident.Delivery) error {
