@@ -39,6 +39,29 @@ type Outbox interface {
 type Runs interface {
 	ClaimRun(ctx context.Context, lease time.Duration) (*incident.Run, time.Time, error)
 	LapsedRuns(ctx context.Context) ([]incident.Run, error)
+	Switches(ctx context.Context) ([]incident.Switch, error)
+}
+
+// Records is the audit.
+type Records interface {
+	Audit(ctx context.Context, f incident.Filter) ([]incident.Audit, error)
+	VerifyAudit(ctx context.Context) (incident.Verified, error)
+}
+
+// Positions holds how far listings were read.
+type Positions interface {
+	ClaimPoll(ctx context.Context, name string, lease time.Duration) (*incident.Poll, time.Time, error)
+	SettlePoll(ctx context.Context, p incident.Poll) error
+	Polls(ctx context.Context) ([]incident.Poll, error)
+	OpenMembers(ctx context.Context, environment event.Environment, before time.Time, limit int, after string) ([]incident.MatchedMember, string, error)
+}
+
+// Directory holds what is known of trading partners.
+type Directory interface {
+	DuePartners(ctx context.Context, limit int) ([]incident.Partner, time.Time, error)
+	Partner(ctx context.Context, environment event.Environment, id string) (incident.Partner, error)
+	Partners(ctx context.Context, limit int) ([]incident.Partner, error)
+	OpenOfPartner(ctx context.Context, environment event.Environment, partner string, limit int) ([]string, error)
 }
 
 // Reads shows what is kept.
@@ -69,6 +92,9 @@ type Subject interface {
 	Book
 	Outbox
 	Runs
+	Records
+	Positions
+	Directory
 	Reads
 	Upkeep
 	Now() time.Time
@@ -90,7 +116,8 @@ func Run(t *testing.T, open Open) {
 		claims []claim
 	}{
 		{"accept", acceptClaims}, {"plan", planClaims}, {"load", loadClaims}, {"outbox", outboxClaims},
-		{"lease", leaseClaims}, {"run", runClaims}, {"read", readClaims}, {"upkeep", upkeepClaims},
+		{"lease", leaseClaims}, {"run", runClaims}, {"due run", dueRunClaims}, {"rail", railClaims}, {"audit", auditClaims},
+		{"poll", pollClaims}, {"partner", partnerClaims}, {"member", memberClaims}, {"read", readClaims}, {"upkeep", upkeepClaims},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			for _, c := range part.claims {
