@@ -16,6 +16,7 @@ import (
 	"datasync-bridge/receiver/mapping"
 	"datasync-bridge/routing"
 	"datasync-bridge/routing/incident"
+	"datasync-bridge/web"
 )
 
 // fill lets each room put in what the file leaves out.
@@ -77,7 +78,9 @@ func (c *Config) check(b *book) {
 	}
 	c.checkSources(b, below)
 	c.checkNotifiers(b, below)
+	c.checkReconcile(below)
 	c.checkRemediations(b)
+	c.checkApprovers(below)
 	c.checkRouting(b)
 }
 
@@ -103,6 +106,81 @@ func (c *Config) checkRemediations(b *book) {
 	})
 	for _, p := range problems {
 		b.problem(p.Path, p.Text, false)
+	}
+}
+
+// checkReconcile sees to it that what polling finds belongs to a source: its
+// events are told and grouped as that source's.
+func (c *Config) checkReconcile(below func(string) func(path, text string)) {
+	if c.Datasync.Reconcile == nil {
+		return
+	}
+	report := below("datasync.reconcile")
+	switch name := c.PolledSource(); {
+	case name == "" && c.Datasync.Reconcile.Source == "":
+		report("", fmt.Sprintf("needs source: the name of one of the sources of environment %s that polling stands in for", c.Datasync.Environment))
+	case name == "":
+		report("source", fmt.Sprintf("no source of environment %s is named %q", c.Datasync.Environment, c.Datasync.Reconcile.Source)+
+			suggest(c.Datasync.Reconcile.Source, c.sourceNames()))
+	}
+}
+
+// PolledSource is the source whose events polling stands in for: the one that
+// is named, else the only one of the API client's environment; "" for none.
+func (c *Config) PolledSource() string {
+	wanted := ""
+	if c.Datasync.Reconcile != nil {
+		wanted = c.Datasync.Reconcile.Source
+	}
+	found := ""
+	for i := range c.Sources {
+		s := &c.Sources[i]
+		switch {
+		case s.Environment != c.Datasync.Environment:
+		case wanted == s.Name && wanted != "":
+			return s.Name
+		case wanted == "" && found != "":
+			return "" // which one, the operator must say
+		case wanted == "":
+			found = s.Name
+		}
+	}
+	return found
+}
+
+func (c *Config) sourceNames() []string {
+	names := make([]string, 0, len(c.Sources))
+	for i := range c.Sources {
+		names = append(names, c.Sources[i].Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// checkApprovers refuses an approver whom nobody could ever be: a name without
+// an account that may approve.
+func (c *Config) checkApprovers(below func(string) func(path, text string)) {
+	mayApprove := map[string]bool{}
+	for _, u := range c.Admin.Users {
+		mayApprove[u.Name] = slices.Contains(u.Roles, web.Approve)
+	}
+	for i := range c.Remediations {
+		for k, name := range c.Remediations[i].Approve.By {
+			may, known := mayApprove[name]
+			report := below(fmt.Sprintf("remediations[%d].approve", i))
+			at := fmt.Sprintf("by[%d]", k)
+			switch {
+			case strings.HasPrefix(name, web.LocalPrefix):
+				if len(c.Admin.Users) > 0 {
+					report(at, fmt.Sprintf("%q is a user of this machine, who has no account once admin.users names some", name))
+				}
+			case !known:
+				report(at, fmt.Sprintf("no admin user is named %q", name)+suggest(name, slices.Sorted(maps.Keys(mayApprove)))+
+					"; without admin.users an approver is local: and the name of the user of this machine, such as local:root")
+			case !may:
+				report(at, fmt.Sprintf("admin user %q lacks the role approve", name))
+			}
+		}
 	}
 }
 

@@ -305,7 +305,7 @@ func cut(s string) string {
 // and ignoring one would let an operator rely on what does not happen.
 var later = []string{
 	"silences", "calendars", "inhibit", "digests", "heartbeat", "templates", "enrichment", "console", "tracing", "telemetry",
-	"store.postgres", "datasync.reconcile", "datasync.enrich", "datasync.enrichment", "datasync.idempotency.confirmed_by",
+	"store.postgres",
 	"sources[].digest", "sources[].reconcile",
 	"notifiers[].webhook", "notifiers[].email", "notifiers[].only_during", "notifiers[].outside",
 	"notifiers[].title", "notifiers[].text", "notifiers[].slack.buttons", "notifiers[].slack.signing_secret",
@@ -313,8 +313,6 @@ var later = []string{
 	"defaults.title", "defaults.text", "defaults.digest", "defaults.only_during", "defaults.outside", "defaults.hold",
 	"rules[].only_during", "rules[].outside", "rules[].title", "rules[].text", "rules[].digest", "rules[].hold", "rules[].enrich",
 	"rules[].inhibit",
-	"remediations[].hold", "remediations[].approve", "remediations[].approvers", "remediations[].approval",
-	"remediations[].expires", "remediations[].confirm", "remediations[].idempotent",
 	"admin.console", "admin.slack", "admin.pagerduty",
 }
 

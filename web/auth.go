@@ -20,7 +20,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-const localPrefix = "local:"
+// LocalPrefix marks the names of users of this machine, who need no account.
+const LocalPrefix = "local:"
 
 // user is a person, known by the SHA-256 of a token.
 type user struct {
@@ -46,9 +47,9 @@ func local(token string) user {
 // itself: "local:" and the name of the operating system's user.
 func LocalName() string {
 	if u, err := osuser.Current(); err == nil && u.Username != "" {
-		return localPrefix + u.Username
+		return LocalPrefix + u.Username
 	}
-	return localPrefix + strconv.Itoa(os.Getuid())
+	return LocalPrefix + strconv.Itoa(os.Getuid())
 }
 
 // open are the paths without a token: they tell machines whether the bridge is

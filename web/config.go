@@ -80,8 +80,8 @@ func (c Config) Validate(report func(path, problem string)) {
 		switch {
 		case u.Name == "":
 			report(at+".name", "is missing; it stands in every record of what this person did")
-		case strings.HasPrefix(u.Name, localPrefix):
-			report(at+".name", "must not begin with "+localPrefix+", which marks users of this machine")
+		case strings.HasPrefix(u.Name, LocalPrefix):
+			report(at+".name", "must not begin with "+LocalPrefix+", which marks users of this machine")
 		case names[u.Name]:
 			report(at+".name", fmt.Sprintf("is taken by another user (%q)", u.Name))
 		}
