@@ -35,6 +35,8 @@ var rooms = map[string][]string{
 	"store/storetest":        {"event", "routing/incident", "store"},
 	"datasync":               {"event", "outbound", "routing/incident"},
 	"datasync/sandbox":       {"event", "outbound", "datasync"},
+	"datasync/reconcile":     {"event", "routing/incident", "datasync"},
+	"datasync/enrich":        {"event", "routing/incident", "datasync"},
 	"datasync/remediation":   {"event", "routing", "routing/incident", "datasync"},
 	"web":                    {"event", "routing/incident", "web/view"},
 	"web/view":               {"event", "routing/incident"},

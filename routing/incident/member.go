@@ -153,6 +153,7 @@ func memberOf(ev event.Event, severity event.Severity, at time.Time) Member {
 		DocumentName: cut(ev.Text(event.DocumentName), 80),
 		Reference:    reference(ev),
 		Partner:      cut(cmp.Or(ev.Text(event.PartnerName), ev.Text(event.PartnerID)), 200),
+		PartnerID:    cut(ev.Text(event.PartnerID), 200),
 		Group:        cut(ev.Text(event.FunctionalGroup), 100),
 		Set:          cut(ev.Text(event.TransactionSet), 100),
 	}
@@ -183,6 +184,7 @@ func (m Member) again(prior Member) Member {
 	m.DocumentName = cmp.Or(m.DocumentName, prior.DocumentName)
 	m.Reference = cmp.Or(m.Reference, prior.Reference)
 	m.Partner = cmp.Or(m.Partner, prior.Partner)
+	m.PartnerID = cmp.Or(m.PartnerID, prior.PartnerID)
 	m.Group = cmp.Or(m.Group, prior.Group)
 	m.Set = cmp.Or(m.Set, prior.Set)
 	return m

@@ -35,7 +35,13 @@ type PartnerCertificate struct {
 	Subject     string
 	Fingerprint string // SHA-256, hex
 	NotAfter    time.Time
+	// Told is the threshold in days at which its end was last told, 0 for none
+	// yet, ToldExpired once it has ended.
+	Told int
 }
+
+// ToldExpired marks a certificate whose end has been told.
+const ToldExpired = -1
 
 // PartnerRef names a partner that an event was about.
 type PartnerRef struct {

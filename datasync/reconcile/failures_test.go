@@ -1,0 +1,314 @@
+package reconcile_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"datasync-bridge/datasync"
+	"datasync-bridge/event"
+	"datasync-bridge/routing/incident"
+)
+
+func TestLostWebhooksAreFoundOnce(t *testing.T) {
+	play(t, func(w *world) {
+		w.begin()
+		pass(time.Minute)
+		w.api.fails("T1", func(item *datasync.Transaction) {
+			item.Raw = json.RawMessage(`{"transaction":{"id":"T1","status":"failed","references":{"po_number":"88214"}},"extra":{"n":12345678901234567890}}`)
+			item.ErrorCategory = "connectivity"
+		})
+		failedAt := time.Now()
+		pass(3 * time.Hour)
+		w.want("failed T1")
+		in := w.store.events[0]
+		if in.Origin != event.OriginReconcile || !in.Authentic || in.Source != "datasync" || in.Environment != event.Production ||
+			in.ForeignID != "poll:T1" || in.Type != "transaction.failed" {
+			t.Errorf("accepted as %+v", in)
+		}
+		for _, part := range []string{
+			`"po_number":"88214"`, `"n":12345678901234567890`, `"category":"connectivity"`, `"document_type":"856"`,
+			`"partner":{"id":"par_1"}`, `"created_at":"` + failedAt.UTC().Format(time.RFC3339Nano) + `"`, `"environment":"production"`,
+		} {
+			if !strings.Contains(string(in.Body), part) {
+				t.Errorf("the body lacks %s: %s", part, in.Body)
+			}
+		}
+		w.api.fails("T1") // once more, at another time
+		pass(10 * time.Minute)
+		w.want("failed T1, failed T1")
+	})
+}
+
+func TestFlatItemsComeInTheFormOfAWebhook(t *testing.T) {
+	play(t, func(w *world) {
+		w.begin()
+		w.api.fails("T1", func(item *datasync.Transaction) {
+			item.Raw = json.RawMessage(`{"id":"T1","status":"failed","partner":"par_1","error":"no route","references":{"po_number":"1"}}`)
+			item.Amount, item.Currency, item.PartnerName = "1250.5", "USD", "Acme"
+		})
+		pass(6 * time.Minute)
+		var body struct{ Data map[string]any }
+		if err := json.Unmarshal(w.store.events[0].Body, &body); err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprint(body.Data["transaction"], body.Data["partner"], body.Data["error"], body.Data["id"])
+		want := "map[amount:map[currency:USD value:1250.5] document_type:856 id:T1 references:map[po_number:1] status:failed] map[id:par_1 name:Acme] map[message:no route] <nil>"
+		if got != want {
+			t.Errorf("data %s\nwant %s", got, want)
+		}
+	})
+}
+
+func TestFirstPollPagesNoHistory(t *testing.T) {
+	for _, tt := range []struct{ start, want string }{
+		{"", ""},
+		{"now", ""},
+		{"24h", "failed in the day"},
+	} {
+		t.Run("start "+tt.start, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.cfg.Start = tt.start
+				w.api.fails("long ago", at(time.Now().Add(-25*time.Hour)))
+				w.api.fails("in the day", at(time.Now().Add(-5*time.Minute)))
+				w.begin()
+				pass(time.Hour)
+				w.want(tt.want)
+				if tt.want == "" && w.api.queries[0].Since.Before(w.store.position(t).Watermark.Add(-2*time.Hour)) {
+					t.Errorf("the first poll asked for %v", w.api.queries[0])
+				}
+			})
+		})
+	}
+}
+
+func TestAnAPIWithoutTimeRangesBringsNoHistory(t *testing.T) {
+	play(t, func(w *world) {
+		w.api.fails("long ago", at(time.Now().Add(-time.Hour)))
+		w.api.fails("new", at(time.Now().Add(time.Minute)))
+		w.begin()
+		all := w.api.items
+		w.api.change(func() { w.api.items = nil })
+		pass(time.Second)
+		w.api.change(func() {
+			for _, item := range all {
+				item.Status, item.Raw = "listed anyway", nil
+				w.api.items = append(w.api.items, item)
+			}
+		})
+		pass(6 * time.Minute)
+		w.want("") // nor does one that ignores the status bring what has not failed
+		if w.skipped["status"] == 0 {
+			t.Error("what does not say that it failed was not counted")
+		}
+	})
+}
+
+func TestALateItemIsFoundWithinTheOverlap(t *testing.T) {
+	play(t, func(w *world) {
+		w.begin()
+		pass(time.Hour)
+		w.api.fails("T1", at(time.Now().Add(-14*time.Minute)))
+		pass(6 * time.Minute)
+		w.want("failed T1")
+	})
+}
+
+func TestAnItemThatIsWordedAnewMakesNoEvent(t *testing.T) {
+	play(t, func(w *world) {
+		w.begin()
+		failed := time.Now()
+		for n := range 3 {
+			w.api.fails("T1", at(failed), func(item *datasync.Transaction) { item.ErrorMessage = fmt.Sprint("attempt ", n) })
+			w.api.fails("T2", at(time.Time{}), func(item *datasync.Transaction) { item.ErrorMessage = fmt.Sprint("attempt ", n) })
+			pass(5 * time.Minute)
+			if n == 1 {
+				w.crash()
+			}
+		}
+		w.want("failed T1, failed T2")
+		if strings.Contains(string(w.store.events[1].Body), "created_at") {
+			t.Errorf("an item without a time got one: %s", w.store.events[1].Body)
+		}
+	})
+}
+
+func TestAnItemOfAnotherEnvironmentIsNobodys(t *testing.T) {
+	play(t, func(w *world) {
+		w.begin()
+		w.api.fails("T1", func(item *datasync.Transaction) { item.Environment = event.Sandbox })
+		w.api.fails("T2", func(item *datasync.Transaction) { item.Environment = event.Production })
+		w.api.fails("")
+		pass(6 * time.Minute)
+		w.want("failed T2")
+		if w.skipped["environment"] == 0 || w.skipped["id"] == 0 {
+			t.Errorf("skipped %v", w.skipped)
+		}
+	})
+}
+
+func TestACrashBetweenFindingAndPositionFindsOnce(t *testing.T) {
+	play(t, func(w *world) {
+		w.begin()
+		pass(time.Minute)
+		w.api.fails("T1")
+		before := w.store.position(t).Watermark
+		w.store.settle = incident.ErrLeaseLost
+		pass(5 * time.Minute)
+		w.want("failed T1")
+		w.store.settle = nil
+		w.crash()
+		if after := w.store.position(t).Watermark; !after.After(before) {
+			t.Errorf("the watermark stayed at %v", after)
+		}
+		w.want("failed T1")
+		if w.store.repeats != 1 {
+			t.Errorf("%d repetitions, want the one of the window that was read again", w.store.repeats)
+		}
+	})
+}
+
+func TestTheWatermarkWaitsForWhatTheStoreRefuses(t *testing.T) {
+	play(t, func(w *world) {
+		w.begin()
+		pass(time.Minute)
+		before := w.store.position(t).Watermark
+		w.api.fails("T1")
+		w.store.refused = 1
+		for w.store.refused > 0 {
+			pass(time.Second)
+		}
+		if p := w.store.position(t); p.Failures != 1 || !p.Watermark.Equal(before) {
+			t.Errorf("position %+v, want it to stay at %v", p, before)
+		}
+		pass(5 * time.Minute)
+		w.want("failed T1")
+	})
+}
+
+func TestAnOutageOfHoursIsCaughtUp(t *testing.T) {
+	play(t, func(w *world) {
+		w.begin()
+		pass(time.Minute)
+		asked := w.api.asked()
+		w.api.change(func() { w.api.down = errDown })
+		var want []string
+		for n := range 12 { // three hours
+			pass(15 * time.Minute)
+			id := fmt.Sprintf("T%02d", n)
+			w.api.fails(id)
+			want = append(want, "failed "+id)
+		}
+		w.want("")
+		if calls := w.api.asked() - asked; calls > 60 {
+			t.Errorf("%d calls in three hours of outage", calls)
+		}
+		if n := strings.Count(w.log.String(), "level=WARN"); n != 1 {
+			t.Errorf("%d warnings, want one:\n%s", n, w.log)
+		}
+		w.api.change(func() { w.api.down = nil })
+		pass(7 * time.Minute)
+		w.want(strings.Join(want, ", "))
+		if !strings.Contains(w.log.String(), "polling works again") {
+			t.Errorf("the log does not say that it works again:\n%s", w.log)
+		}
+		if p := w.store.position(t); p.Failures != 0 || time.Since(p.Watermark) > 7*time.Minute {
+			t.Errorf("position %+v", p)
+		}
+	})
+}
+
+func TestASliceWithTooManyPagesIsHalved(t *testing.T) {
+	play(t, func(w *world) {
+		w.cfg.Start = "1h"
+		w.api.perPage = 1 // 50 items a listing
+		for n := range 120 {
+			w.api.fails(fmt.Sprintf("T%03d", n), at(time.Now().Add(-time.Hour+time.Duration(n)*30*time.Second)))
+		}
+		w.begin()
+		if n := len(w.store.events); n != 120 {
+			t.Errorf("found %d of 120", n)
+		}
+		if calls := w.api.asked(); calls > 20 {
+			t.Errorf("%d listings", calls)
+		}
+	})
+}
+
+func TestAMinuteThatDoesNotFitIsPassedAndSaid(t *testing.T) {
+	play(t, func(w *world) {
+		w.cfg.Start = "1h"
+		w.api.perPage = 1
+		for n := range 80 {
+			w.api.fails(fmt.Sprintf("T%03d", n), at(time.Now().Add(-30*time.Minute)))
+		}
+		w.api.fails("later", at(time.Now().Add(-time.Minute)))
+		w.begin()
+		if got := w.got(); !strings.HasSuffix(got, "failed later") || len(w.store.events) != 51 {
+			t.Errorf("found %d: %s", len(w.store.events), got)
+		}
+		if !strings.Contains(w.log.String(), "more failed within a minute") {
+			t.Errorf("nothing says so:\n%s", w.log)
+		}
+	})
+}
+
+func TestAFloodIsTakenInTurns(t *testing.T) {
+	play(t, func(w *world) {
+		w.cfg.Start = "24h"
+		w.api.perPage = 1000
+		for n := range 24 {
+			for k := range 1000 {
+				w.api.items = append(w.api.items, datasync.Transaction{
+					ID: fmt.Sprint(n, "-", k), Status: "failed", OccurredAt: time.Now().Add(-24*time.Hour + time.Duration(n)*time.Hour + time.Minute),
+				})
+			}
+		}
+		w.store.accepted = func(event.Received) { w.store.events = w.store.events[:0] } // only counts
+		total := 0
+		w.o.Observer.Found = func(n int) {
+			if total == 0 && n > 21000 {
+				t.Errorf("one poll took %d", n)
+			}
+			total += n
+		}
+		w.begin()
+		pass(time.Minute)
+		if total != 24000 {
+			t.Errorf("found %d of 24000", total)
+		}
+		if n := len(w.store.position(t).State); n > 200<<10 {
+			t.Errorf("%d bytes are remembered", n)
+		}
+	})
+}
+
+func TestStoppingIsQuickAndKeepsThePosition(t *testing.T) {
+	play(t, func(w *world) {
+		w.begin()
+		pass(time.Hour)
+		before := w.store.position(t).Watermark
+		began := time.Now()
+		w.stop()
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("stopping took %v", took)
+		}
+		if p := w.store.position(t); p.Watermark.Before(before) || p.Lease.Until.After(time.Now()) {
+			t.Errorf("position %+v", p)
+		}
+	})
+}
+
+func TestAWatermarkFromTheFutureDoesNotStopPolling(t *testing.T) {
+	play(t, func(w *world) {
+		w.store.polls["reconcile:production"] = &incident.Poll{
+			Name: "reconcile:production", DueAt: time.Now(), Watermark: time.Now().Add(72 * time.Hour), State: []byte("{not json"),
+		}
+		w.begin()
+		w.api.fails("T1")
+		pass(6 * time.Minute)
+		w.want("failed T1")
+	})
+}
