@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-		"strings"
+	"strings"
 
 	"datasync-bridge/outbound"
 )

@@ -104,6 +104,7 @@ func (s *Sandbox) start(run Run) (status int, answer map[string]any) {
 		s.runs[run.Key] = ranOnce{run.ID, string(body)}
 	}
 	s.follow(run)
+	s.poke()
 	return http.StatusAccepted, map[string]any{"run_id": run.ID, "status": "accepted"}
 }
 
