@@ -12,8 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"datasync-bridge/config"
-	"datasync-bridge/datasync/sandbox"
-	"datasync-bridge/event"
 	"datasync-bridge/store/sqlite"
 )
 
@@ -117,65 +115,3 @@ func (c *cli) healthcheck(ctx context.Context, listen string) error {
 	_, err = fmt.Fprintln(c.out, "ready")
 	return err
 }
-
-func (c *cli) sandboxCommand() *cobra.Command {
-	var listen string
-	cmd := &cobra.Command{
-		Use:   "sandbox",
-		Short: "Run a local stand-in of Datasync to point a configuration at",
-		Long: `Run a local stand-in of Datasync: it issues tokens, takes webhook
-subscriptions, delivers signed events, runs automations and lists failed
-transactions. It listens on loopback only and keeps everything in memory.
-What Datasync does not document is assumed, and named so in its code.`,
-		Example: `  datasync-bridge sandbox --listen 127.0.0.1:8090
-  # then, in config.yaml:  datasync: {base_url: "http://127.0.0.1:8090/v1", client_id: sandbox, client_secret: sandbox-secret}`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.sandbox(cmd.Context(), listen) },
-	}
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8090", "loopback `address` to listen on")
-	return cmd
-}
-
-func (c *cli) sandbox(ctx context.Context, listen string) error {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return usagef("--listen: %v", err)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return usagef("--listen: the sandbox takes any credentials it printed, so it listens on loopback only; %s is not", host)
-	}
-	log, err := c.logger()
-	if err != nil {
-		return err
-	}
-	var open net.ListenConfig
-	ln, err := open.Listen(ctx, "tcp", listen)
-	if err != nil {
-		return fmt.Errorf("open the sandbox's listener: %w", err)
-	}
-	// The stand-in's own secrets are no secrets: they are printed so that a
-	// configuration can be pointed at it.
-	const id, secret, signing = "sandbox", event.Secret("sandbox-secret"), event.Secret("sandbox-webhook-secret")
-	fmt.Fprintf(c.out, sandboxIntro, ln.Addr(), id, secret.Reveal(), signing.Reveal())
-	return sandbox.New(sandbox.Options{Log: log, ClientID: id, ClientSecret: secret, Secret: signing}).Serve(ctx, ln)
-}
-
-const sandboxIntro = `Datasync stand-in (everything here is made up)
-
-  base_url        http://%[1]s/v1
-  client_id       %[2]s
-  client_secret   %[3]s
-  webhook secret  %[4]s
-
-Let serve know that secret (DATASYNC_WEBHOOK_SECRET in the example configuration),
-and set environment: sandbox in its source, so that a rehearsal pages nobody.
-Then subscribe its address and make something fail:
-
-  TOKEN=$(curl -s http://%[1]s/v1/auth/token -H 'Content-Type: application/json' -d '{"client_id":"%[2]s","client_secret":"%[3]s"}' | jq -r .access_token)
-  curl -s http://%[1]s/v1/webhooks/subscriptions -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
-    -d '{"name":"ops","url":"http://127.0.0.1:8080/hooks/datasync","events":["*"]}'
-  curl -s http://%[1]s/_control/transactions -H 'Content-Type: application/json' -d '{"id":"txn_1","document_type":"856","partner":{"id":"par_1","name":"Partner One"}}'
-  curl -s http://%[1]s/_control/events -H 'Content-Type: application/json' -d '{"type":"transaction.failed","transaction":"txn_1"}'
-
-Ctrl-C ends it.
-`
