@@ -21,6 +21,9 @@ func facts(s incident.Snapshot, f fields, style Style, now time.Time) []Fact {
 		}
 	}
 	alone := single(s)
+	if s.Class == event.BridgeClass {
+		add("About", f.text(event.BridgeSubject, 120), false)
+	}
 	if alone {
 		if f.text(event.DocumentType, 20) != "" {
 			add("Document", Document(f.text(event.DocumentType, 20), f.text(event.DocumentName, 40)), false)
@@ -53,13 +56,23 @@ func facts(s incident.Snapshot, f fields, style Style, now time.Time) []Fact {
 	}
 	add("Run", f.text(event.RunID, 80), false)
 	add("Certificate", join(" · ", f.text("certificate.subject", 120), f.text(event.CertificateID, 60)), true)
-	if alone {
+	switch {
+	case s.Class == event.BridgeClass:
+		add("Detail", failure(f), true)
+	case alone:
 		add("Error", failure(f), true)
-	} else {
+	default:
 		add("First error", failure(f), true)
 	}
 	add("Acknowledgment", Cut(strings.Join(f.texts("acknowledgment.errors", 120), "; "), 400), true)
 	add("MDN", mdn(f), true)
+	if status := f.text(event.PartnerStatus, 40); status != "" && !strings.EqualFold(status, "active") {
+		text := spaced(status)
+		if first := leadPartner(s); partner(s) != first {
+			text = join(": ", first, text)
+		}
+		add("Partner status", text, false)
+	}
 	if s.State != incident.Resolved {
 		contact := f.contact()
 		if first := leadPartner(s); contact != "" && partner(s) != first {
@@ -193,5 +206,12 @@ func ended(s incident.Snapshot, style Style, now time.Time) string {
 		}
 		return "Closed by hand" + at + ". " + was
 	}
-	return "Recovered" + at + ". " + was
+	switch cleared := s.Polling.Cleared; {
+	case cleared == 0:
+		return "Recovered" + at + ". " + was
+	case cleared >= s.Total:
+		return "Ended" + at + ": no longer listed as failed by Datasync, which does not say that it was delivered. " + was
+	default:
+		return fmt.Sprintf("Recovered%s; %d of %d are only no longer listed as failed by Datasync. %s", at, cleared, s.Total, was)
+	}
 }

@@ -181,6 +181,9 @@ func ending(s incident.Snapshot) (icon, word, headline string) {
 	case incident.Manual:
 		return "☑️", "CLOSED BY HAND" + after, what
 	}
+	if s.Polling.Cleared > 0 && s.Polling.Cleared >= s.Total {
+		return "☑️", "NO LONGER LISTED AS FAILED" + after, what
+	}
 	return "✅", "RESOLVED" + after, what
 }
 

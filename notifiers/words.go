@@ -59,6 +59,8 @@ func Subject(s incident.Snapshot) string {
 		return join(" ", f.text(event.Protocol, 20), "connection")
 	case family == "automation":
 		return join(" ", "automation", f.text(event.RunName, 60))
+	case s.Class == event.BridgeClass:
+		return f.text(event.BridgeSubject, 80)
 	}
 	kinds, counted := documentCounts(s)
 	switch {
@@ -118,10 +120,24 @@ func Headline(s incident.Snapshot) string {
 	if what == "" {
 		what = "event"
 	}
+	if text := ownHeadlines[s.Lead.Type]; text != "" && s.Class == event.BridgeClass {
+		return text
+	}
 	if text := headlineByType(s, what); text != "" {
 		return text
 	}
 	return headlineByClass(s, what)
+}
+
+// ownHeadlines word what the bridge tells of itself. Its events say the rest.
+var ownHeadlines = map[string]string{
+	"bridge.webhooks_quiet":     "webhooks have gone quiet",
+	"bridge.signatures_failing": "webhooks fail verification",
+	"bridge.delivery_dead":      "a notification was given up",
+	"bridge.queue_old":          "events wait too long to be handled",
+	"bridge.store_degraded":     "the bridge's store is in trouble",
+	"bridge.mapping_broken":     "events no longer fit the mapping",
+	"bridge.config_rejected":    "a changed configuration was refused",
 }
 
 func mixed(s incident.Snapshot) bool {
@@ -220,6 +236,12 @@ func bracketed(text string) string {
 func advice(s incident.Snapshot) string {
 	if s.State == incident.Resolved || mixed(s) {
 		return ""
+	}
+	switch s.Lead.Type {
+	case "bridge.webhooks_quiet", "bridge.signatures_failing":
+		if s.Class == event.BridgeClass {
+			return "Failures are found by polling meanwhile, and later. MDN and SLA events cannot be."
+		}
 	}
 	switch s.Class {
 	case event.MDNTimeout:

@@ -59,6 +59,13 @@ func DefaultSeverity() []SeverityRule {
 		{Match: types(
 			typeFailed, "transaction.rejected", "mdn.failed", "sla.warning", "partner.connection_failed",
 		), Severity: event.Error},
+		{Match: types("bridge.signatures_failing", "bridge.queue_old", "bridge.config_rejected"), Severity: event.Warning},
+		{Match: types(
+			"bridge.webhooks_quiet", "bridge.delivery_dead", "bridge.store_degraded", "bridge.mapping_broken",
+		), Severity: event.Error},
+		{Match: types(
+			"transaction.cleared", "bridge.webhooks_resumed", "bridge.signatures_verified",
+		), Severity: event.Info},
 		{Match: types(
 			"transaction.delivered", "acknowledgment.received", "mdn.received",
 			"partner.certificate_updated", "partner.connection_restored",

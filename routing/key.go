@@ -11,9 +11,13 @@ import (
 )
 
 // DefaultGroupBy are the paths that make the incident key where no rule says
-// otherwise: failures with a cause that transactions share group by partner.
+// otherwise: failures with a cause that transactions share group by partner, and
+// each of the bridge's own troubles stands by itself.
 func DefaultGroupBy(c event.Class) []string {
-	if c.Shared() {
+	switch {
+	case c == event.BridgeClass:
+		return []string{"class", "type", event.BridgeSubject}
+	case c.Shared():
 		return []string{event.PartnerID, "class"}
 	}
 	return []string{event.PartnerID, "class", event.TransactionID}

@@ -105,8 +105,13 @@ func (m *Mapping) settleType(ev *event.Event) {
 		}
 	}
 	ev.Effect, ev.Known = m.effects[ev.Type]
-	if !ev.Known {
-		ev.Effect = event.Note
+	foreign := strings.HasPrefix(ev.Type, ofBridge) && ev.Origin != event.OriginBridge
+	if !ev.Known || foreign { // whoever calls in must not speak for the bridge
+		ev.Effect, ev.Known = event.Note, false
+	}
+	if strings.HasPrefix(ev.Type, ofBridge) && !foreign {
+		ev.Class = event.BridgeClass
+		return
 	}
 	ev.Class = classOf(ev.Type, ev.Text(event.ErrorCategory))
 }

@@ -47,7 +47,7 @@ func TestCatalogueHasItsEffectsAndClasses(t *testing.T) {
 		{"webhook.test", "webhook.test", event.None, event.Storage},
 		{"ping", "webhook.test", event.None, event.Storage},
 		{"partner.renamed", "partner.renamed", event.Note, event.Storage},
-		{"bridge.delivery_dead", "bridge.delivery_dead", event.Note, event.Storage},
+		{"transaction.cleared", "transaction.cleared", event.Settle, event.Storage},
 	} {
 		ev := normalize(t, m, fmt.Sprintf(`{"type":%q,"data":{"error":{"category":"storage"}}}`, tt.sent))
 		if ev.Type != tt.canonical || ev.SentType != tt.sent || ev.Effect != tt.effect || ev.Class != tt.class {
@@ -60,8 +60,46 @@ func TestCatalogueHasItsEffectsAndClasses(t *testing.T) {
 			t.Errorf("%s: alias of %q, want %q", tt.sent, alias, tt.canonical)
 		}
 	}
-	if n := len(m.Types()); n != 19 {
-		t.Errorf("%d canonical types, want 19", n)
+	if n := len(m.Types()); n != 29 {
+		t.Errorf("%d canonical types, want 29", n)
+	}
+}
+
+func TestRouting40_OnlyTheBridgeSpeaksOfItself(t *testing.T) {
+	m := mustNew(t, mapping.Config{
+		Aliases: map[string]string{"silence": "bridge.webhooks_quiet"},
+		Effects: map[string]event.Effect{"bridge.queue_old": event.Note},
+	})
+	for _, tt := range []struct {
+		sent   string
+		origin event.Origin
+		effect event.Effect
+		class  event.Class
+		known  bool
+	}{
+		{"bridge.webhooks_quiet", event.OriginBridge, event.Open, event.BridgeClass, true},
+		{"bridge.webhooks_resumed", event.OriginBridge, event.Settle, event.BridgeClass, true},
+		{"bridge.signatures_failing", event.OriginBridge, event.Open, event.BridgeClass, true},
+		{"bridge.signatures_verified", event.OriginBridge, event.Settle, event.BridgeClass, true},
+		{"bridge.queue_old", event.OriginBridge, event.Note, event.BridgeClass, true},
+		{"bridge.unheard_of", event.OriginBridge, event.Note, event.BridgeClass, false},
+		{"bridge.webhooks_quiet", event.OriginWebhook, event.Note, event.Storage, false},
+		{"bridge.webhooks_resumed", event.OriginReplay, event.Note, event.Storage, false},
+		{"bridge.webhooks_quiet", event.OriginReconcile, event.Note, event.Storage, false},
+		{"silence", event.OriginWebhook, event.Note, event.Storage, false},
+	} {
+		s := stored(fmt.Sprintf(`{"type":%q,"data":{"bridge":{"subject":"webhooks of datasync"},"error":{"category":"storage"}}}`, tt.sent))
+		s.Origin = tt.origin
+		ev, err := m.Event(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.Effect != tt.effect || ev.Class != tt.class || ev.Known != tt.known {
+			t.Errorf("%s by %s: effect %q, class %q, known %t; want %q, %q, %t", tt.sent, tt.origin, ev.Effect, ev.Class, ev.Known, tt.effect, tt.class, tt.known)
+		}
+		if got := ev.Text(event.BridgeSubject); got != "webhooks of datasync" {
+			t.Errorf("%s: subject %q", tt.sent, got)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ const (
 	mdnFailed   = "mdn.failed"
 	ackReceived = "acknowledgment.received"
 	rejected    = "transaction.rejected"
+	ofBridge    = "bridge." // begins what the bridge tells of itself
 )
 
 // profile is what the bridge assumes about a platform's payloads. Datasync
@@ -105,5 +106,17 @@ var datasync = profile{
 		"automation.completed":         event.Settle,
 		"automation.failed":            event.Open,
 		"webhook.test":                 event.None,
+
+		// What the bridge finds out by itself, by polling and about itself.
+		"transaction.cleared":       event.Settle,
+		ofBridge + "webhooks_quiet":      event.Open,
+		ofBridge + "webhooks_resumed":    event.Settle,
+		ofBridge + "signatures_failing":  event.Open,
+		ofBridge + "signatures_verified": event.Settle,
+		ofBridge + "delivery_dead":       event.Open,
+		ofBridge + "queue_old":           event.Open,
+		ofBridge + "store_degraded":      event.Open,
+		ofBridge + "mapping_broken":      event.Open,
+		ofBridge + "config_rejected":     event.Open,
 	},
 }

@@ -28,7 +28,9 @@ type change struct {
 	// silent keeps pagers from alarming.
 	silent bool
 
-	members    []Member
+	members []Member
+	// gone are members whose row another class has taken the place of.
+	gone       []Member
 	deliveries []Delivery
 	drops      []Drop
 	timeline   []Entry
@@ -88,6 +90,30 @@ func (c *change) put(m Member, prior *Member) {
 	c.store(m)
 }
 
+// replace puts a member in the place of what it was, of another class perhaps:
+// one document stays one.
+func (c *change) replace(m, prior Member) {
+	inc := &c.inc
+	m.Open, m.SettledAt = true, time.Time{}
+	m.Severity = min(max(m.Severity, event.Info), event.Critical)
+	total := 1
+	if name := nameOf(m); m.Class != prior.Class {
+		if slices.Contains(inc.Settled, name) {
+			inc.Settled = slices.DeleteFunc(inc.Settled, func(s string) bool { return s == name })
+			inc.Total, total = max(0, inc.Total-1), 0 // it was both, and is one
+		}
+		same := func(o Member) bool { return o.ID == prior.ID && o.Class == prior.Class }
+		c.members = slices.DeleteFunc(c.members, same)
+		inc.Listed = slices.DeleteFunc(inc.Listed, same)
+		c.gone = append(c.gone, prior)
+	}
+	c.document(m, 1, total) // first, so that a type that stays keeps its place
+	c.document(prior, -1, -1)
+	c.count(prior.Severity, -1)
+	c.count(m.Severity, 1)
+	c.store(m)
+}
+
 // settle ends a member.
 func (c *change) settle(m Member, by string) {
 	m.Open, m.SettledAt = false, c.now
@@ -132,6 +158,8 @@ func (c *change) store(m Member) {
 		return cmp.Or(a.Due.Compare(b.Due), a.OpenedAt.Compare(b.OpenedAt),
 			cmp.Compare(a.ID, b.ID), cmp.Compare(a.Class, b.Class))
 	})
+	// Whoever is open again is no longer cleared.
+	c.inc.Polling.Cleared = max(0, min(c.inc.Polling.Cleared, c.inc.Total-c.inc.OpenMembers()))
 	for s := event.Critical; s >= event.Info; s-- {
 		if c.inc.OpenBy[s] > 0 {
 			c.inc.Severity = s
@@ -155,7 +183,10 @@ func (c *change) document(m Member, open, total int) {
 		i = len(*docs) - 1
 	}
 	d := &(*docs)[i]
-	d.Open, d.Total = max(0, d.Open+open), d.Total+total
+	d.Open, d.Total = max(0, d.Open+open), max(0, d.Total+total)
+	if d.Total == 0 && d.Open == 0 && find(otherType) < 0 { // beside "other", nobody knows who is counted there
+		*docs = slices.Delete(*docs, i, i+1)
+	}
 }
 
 // due is the earliest deadline of a listed member, zero for none.
@@ -182,6 +213,9 @@ func (c *change) commit(p *Plan) {
 	for _, d := range c.deliveries {
 		d.Snapshot = snapshot
 		p.Deliveries = append(p.Deliveries, d)
+	}
+	for _, m := range c.gone {
+		p.Members = append(p.Members, MatchedMember{Incident: inc.ID, Member: m, Gone: true})
 	}
 	for _, m := range c.members {
 		p.Members = append(p.Members, MatchedMember{Incident: inc.ID, Member: m})

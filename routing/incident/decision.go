@@ -15,6 +15,8 @@ const (
 	Joined     Outcome = "joined"    // an open incident, new member or again
 	Raised     Outcome = "raised"    // an SLA event raised a member
 	Reopened   Outcome = "reopened"  // an incident that had been resolved
+	Confirmed  Outcome = "confirmed" // told before: a line on the timeline
+	Refined    Outcome = "refined"   // a webhook that came after a poll
 	Settled    Outcome = "settled"   // at least one member
 	Unfitting  Outcome = "unfitting" // a recovery that fits nothing
 	Notified   Outcome = "noticed"   // a notice, no incident

@@ -155,4 +155,6 @@ type Snapshot struct {
 	Notes      []string
 	Reopenings int
 	Flapping   bool
+	// Polling counts what polling had to do with it.
+	Polling Polling `json:",omitzero"`
 }

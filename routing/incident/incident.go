@@ -92,6 +92,8 @@ type Incident struct {
 	// Settled remembers members that were settled ("id class"), the last fifty,
 	// so that one that fails again is not counted twice.
 	Settled []string
+	// Polling counts what polling had to do with it.
+	Polling Polling `json:",omitzero"`
 	// MaxMembers caps what is listed (group.max_members).
 	MaxMembers int
 
@@ -138,6 +140,19 @@ type AwaitedRuns struct {
 	More int
 	// Expires is the earliest expiry among them.
 	Expires time.Time
+}
+
+// Polling counts what polling had to do with an incident.
+type Polling struct {
+	// Found counts documents that polling found and no webhook has told since.
+	Found int
+	// Late counts webhooks that came after a poll had told; LateBy is how late
+	// the last one was.
+	Late   int
+	LateBy time.Duration
+	// Cleared counts members that ended because Datasync no longer lists them
+	// as failed: nobody said that they were delivered.
+	Cleared int
 }
 
 // Mark is a person's deed.
@@ -191,7 +206,8 @@ type Lead struct {
 
 // Member is what an event is about.
 type Member struct {
-	// ID names it: "txn:…", "cert:…", "conn:…", "run:…", "msg:…", "ev:…".
+	// ID names it: "txn:…", "cert:…", "conn:…", "run:…", "msg:…", "ev:…", or
+	// "bridge:…" for what the bridge tells of itself.
 	// (Incident, ID, Class) is unique.
 	ID    string
 	Class event.Class
@@ -215,16 +231,20 @@ type Member struct {
 	Reference    string // "PO-88214" or the like: the first that the event has
 	Partner      string
 	PartnerID    string // as the event spells it, to ask for its transactions
-	// Origin is how the newest opening came: one found by polling is refined in
-	// place by the webhook that comes later.
+	// Origin is how it came first: what polling found is refined in place by
+	// the webhook that comes later.
 	Origin event.Origin
-	Group  string // functional group and set control number, to compare where both sides have them
-	Set    string
+	// Unsigned reports that nothing signed has told of it yet.
+	Unsigned bool   `json:",omitzero"`
+	Group    string // functional group and set control number, to compare where both sides have them
+	Set      string
 }
 
 // Recovery is the newest time at which a kind of recovery was seen for a
 // handle; it keeps an older failure from opening anything (routing rule 15).
-// The kind "retrying" marks the first retry seen instead.
+// Some kinds are no recovery but mark what was seen: "retrying" the first retry,
+// "threshold" a certificate's warning, "failed" and "polled" the newest failure
+// that a webhook, or a poll, told.
 type Recovery struct {
 	Environment event.Environment
 	Handle      string

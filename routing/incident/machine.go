@@ -25,6 +25,9 @@ type Settings struct {
 	// RetryingAttempts and RetryingAfter are defaults.retrying_alert; zero: not set.
 	RetryingAttempts int
 	RetryingAfter    time.Duration
+	// Overlap is how far apart a webhook and a poll may tell one failure (see
+	// datasync.reconcile.overlap); 0 means 15 minutes.
+	Overlap time.Duration
 	// Config is the hash of the configuration that these come from.
 	Config string
 }
@@ -70,7 +73,7 @@ func (m *Machine) Effect(ev event.Event) event.Effect {
 
 // Query says what Event needs to see.
 func (m *Machine) Query(ev event.Event, d Decision) Query {
-	q := Query{Environment: ev.Environment, Handles: m.handlesToLoad(ev)}
+	q := Query{Environment: ev.Environment, Handles: m.handlesToLoad(ev), Partner: m.partnerOf(ev)}
 	if m.mayOpen(ev) {
 		q.Key = keyOf(ev, d)
 	}
@@ -114,6 +117,7 @@ func (m *Machine) mayOpen(ev event.Event) bool {
 // decision as it is to be recorded.
 func (m *Machine) Event(in Input) Plan {
 	d := m.draft(in)
+	d.enrich()
 	switch effect := d.effect; {
 	case in.Event.Quarantine != "":
 		d.decide(Notified, "the body is authentic but could not be mapped: "+cut(in.Event.Quarantine, 200))
@@ -139,6 +143,8 @@ type draft struct {
 	in     Input
 	ev     event.Event
 	effect event.Effect
+	// shown is the event with what is known of its partner, for people alone.
+	shown event.Event
 	// at is the arrival, from which the timers of routing rules 17 to 21 run.
 	at   time.Time
 	dec  Decision
@@ -193,7 +199,7 @@ func (d *draft) because(why string) {
 func (d *draft) finish() Plan {
 	dec := d.dec
 	switch dec.Outcome {
-	case Outdated, Ignored, OldNews:
+	case Outdated, Ignored, OldNews, Confirmed:
 		dec.Notifiers = nil // the reasons say why none of them is told
 	}
 	d.plan.Decision = &dec

@@ -24,7 +24,7 @@ const (
 // from events on connections: every AS2 event names a partner and a protocol,
 // and would else be about the connection.
 func memberID(ev event.Event) string {
-	for _, level := range []level{byTransaction, byCertificate, byConnection, byRun, byMessage} {
+	for _, level := range []level{byBridge, byTransaction, byCertificate, byConnection, byRun, byMessage} {
 		if handles := level(ev); len(handles) > 0 {
 			return handles[0]
 		}
@@ -35,6 +35,22 @@ func memberID(ev event.Event) string {
 // level is one way to find what an event is about; it gives no handle where
 // the event does not name it.
 type level func(event.Event) []string
+
+// families join the beginning and the end of one of the bridge's own troubles.
+var families = map[string]string{
+	"webhooks_quiet": "webhooks", "webhooks_resumed": "webhooks",
+	"signatures_failing": "signatures", "signatures_verified": "signatures",
+}
+
+// byBridge is what the bridge tells of itself. Whoever else sends such a type
+// is not believed.
+func byBridge(ev event.Event) []string {
+	kind, own := strings.CutPrefix(ev.Type, "bridge.")
+	if !own || ev.Origin != event.OriginBridge {
+		return nil
+	}
+	return []string{handle("bridge", cmp.Or(families[kind], kind), ev.Text(event.BridgeSubject))}
+}
 
 func byTransaction(ev event.Event) []string { return named("txn", ev.Text(event.TransactionID)) }
 func byCertificate(ev event.Event) []string { return named("cert", ev.Text(event.CertificateID)) }
@@ -156,6 +172,7 @@ func memberOf(ev event.Event, severity event.Severity, at time.Time) Member {
 		PartnerID:    cut(ev.Text(event.PartnerID), 200),
 		Group:        cut(ev.Text(event.FunctionalGroup), 100),
 		Set:          cut(ev.Text(event.TransactionSet), 100),
+		Origin:       ev.Origin, Unsigned: !ev.Authentic,
 	}
 	m.Handles = appendNew(m.Handles, m.ID)
 	for _, level := range []level{byTransaction, byMessage, byInterchange} {
@@ -171,7 +188,8 @@ func memberOf(ev event.Event, severity event.Severity, at time.Time) Member {
 // again is a member that was open already and opens once more.
 func (m Member) again(prior Member) Member {
 	m.Severity = max(m.Severity, prior.Severity)
-	m.OpenedAt = prior.OpenedAt
+	m.OpenedAt, m.Origin = prior.OpenedAt, prior.Origin
+	m.Unsigned = m.Unsigned && prior.Unsigned
 	if prior.OccurredAt.After(m.OccurredAt) {
 		m.OccurredAt = prior.OccurredAt
 	}

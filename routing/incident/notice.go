@@ -95,7 +95,7 @@ func (d *draft) notice() {
 		d.because("nobody is told beside: " + n.title)
 		return
 	}
-	lead := leadOf(d.ev, d.dec.Severity)
+	lead := leadOf(d.shown, d.dec.Severity)
 	d.m.notice(&d.plan, n, d.in.View.Notice, d.ev.ID, d.in.Now, Snapshot{
 		Environment: d.ev.Environment, Source: d.ev.Source, Class: d.ev.Class, Lead: lead,
 	})

@@ -12,7 +12,6 @@ import (
 // open plans an event that opens, joins, raises or reopens an incident, or
 // says why it does none of that.
 func (d *draft) open() {
-	member := memberOf(d.ev, d.dec.Severity, d.at)
 	if d.dec.DroppedBy != "" {
 		d.decide(DroppedBy, "dropped by "+cut(d.dec.DroppedBy, 200))
 		return
@@ -21,6 +20,10 @@ func (d *draft) open() {
 		d.decide(Outdated, fmt.Sprintf("%s was seen for it, of %s: newer than this", r.Type, clock(r.OccurredAt)))
 		return
 	}
+	if d.known() {
+		return
+	}
+	member := memberOf(d.shown, d.dec.Severity, d.at)
 	if d.in.Consumed != nil && (d.m.RetryingAfter <= 0 || d.member(member.ID, "") != nil) {
 		d.decide(Ignored, "it is open already, or defaults.retrying_alert is not set any more")
 		return
@@ -40,8 +43,9 @@ func (d *draft) open() {
 		c = d.fresh()
 	}
 	if h := thresholdHandle(d.ev); h != "" {
-		d.remember(h, markThreshold)
+		d.remember(d.recovery(h, markThreshold))
 	}
+	d.remember(failure(d, c.inc.ID)...)
 	d.dec.Incident = c.inc.ID
 	d.admit(c, member, prior, told)
 	c.commit(&d.plan)
@@ -165,7 +169,7 @@ func (d *draft) admit(c *change, m Member, prior *Member, told bool) {
 		inc.ResolveAt = time.Time{}
 		c.say("reopened", "open again before its resolve was told")
 	}
-	c.lead(d.ev, d.dec.Severity, back || outgrown && d.dec.Severity >= inc.Lead.Severity)
+	c.lead(d.shown, d.dec.Severity, back || outgrown && d.dec.Severity >= inc.Lead.Severity)
 	if d.at.After(inc.LastOpening) {
 		inc.LastOpening = d.at
 	}
@@ -175,13 +179,25 @@ func (d *draft) admit(c *change, m Member, prior *Member, told bool) {
 	if born || back {
 		inc.ResolveWait = max(d.dec.Group.ResolveWait, 0)
 	}
-	for _, r := range d.dec.Rules {
-		if len(inc.Rules) < 50 {
-			inc.Rules = appendNew(inc.Rules, cut(r.Name, 200))
+	c.name(d.dec.Rules)
+	how := ""
+	if d.polled() {
+		how = ", found by polling"
+		if prior == nil {
+			c.polling(func(p *Polling) { p.Found = min(p.Found+1, inc.Total) })
 		}
 	}
-	c.say(string(d.dec.Outcome), fmt.Sprintf("%s: %s, %s", d.ev.Type, m.ID, d.dec.Severity))
+	c.say(string(d.dec.Outcome), fmt.Sprintf("%s: %s, %s%s", d.ev.Type, m.ID, d.dec.Severity, how))
 	c.spread(d, spread{born: born, back: back, quiet: quiet, next: next})
+}
+
+// name adds the rules that chose the incident's notifiers.
+func (c *change) name(rules []MatchedRule) {
+	for _, r := range rules {
+		if len(c.inc.Rules) < 50 {
+			c.inc.Rules = appendNew(c.inc.Rules, cut(r.Name, 200))
+		}
+	}
 }
 
 // nextOfCertificate reports whether the event is a certificate's next threshold

@@ -34,7 +34,7 @@ func (d *draft) retry() {
 		d.decide(Ignored, "more attempts are scheduled; the clock runs since "+clock(mark.ReceivedAt))
 	default:
 		due := d.at.Add(d.m.RetryingAfter)
-		d.remember(id, markRetrying)
+		d.remember(d.recovery(id, markRetrying))
 		d.plan.Timers = append(d.plan.Timers, Timer{Kind: RetryingTimer, Subject: d.ev.ID, DueAt: due})
 		d.decide(Ignored, "more attempts are scheduled; it alarms if nothing is heard until "+clock(due))
 	}
@@ -43,7 +43,7 @@ func (d *draft) retry() {
 // healed reports whether the retries that a mark began have ended well since.
 func (d *draft) healed(mark Recovery) bool {
 	for _, r := range d.in.View.Recoveries {
-		if r.Type != markRetrying && r.Type != markThreshold && r.Environment == mark.Environment &&
+		if !r.isMark() && r.Environment == mark.Environment &&
 			!r.OccurredAt.Before(mark.OccurredAt) && reachOf(r.Type).settles(d.ev.Class) {
 			return true
 		}

@@ -58,6 +58,8 @@ func (d *draft) noRun() string {
 		return "more attempts are scheduled"
 	case strings.HasPrefix(d.ev.Type, "automation."):
 		return "what a run did never starts a run"
+	case d.ev.Class == event.BridgeClass:
+		return "it is about the bridge itself"
 	case d.ev.Environment == event.Sandbox:
 		return "it is from a sandbox"
 	case !d.ev.Authentic:

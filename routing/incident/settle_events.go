@@ -16,6 +16,7 @@ const (
 	typeExpiring = "partner.certificate_expiring"
 	typeExpired  = "partner.certificate_expired"
 	typeRestored = "partner.connection_restored"
+	typeCleared  = "transaction.cleared" // the bridge's own: no longer listed as failed
 )
 
 // reach is what a settling type ends, and how it is found: the first level at
@@ -38,7 +39,14 @@ var reaches = map[string]reach{
 	"partner.certificate_updated": {levels: []level{byCertificate}},
 	typeRestored:                  {levels: []level{byConnection, byUnnamedProtocol}},
 	"automation.completed":        {only: []event.Class{event.AutomationFault}, levels: []level{byTransaction, byRun}},
+	typeCleared:                   {only: deliveries, levels: []level{byTransaction}},
+	"bridge.webhooks_resumed":     {only: []event.Class{event.BridgeClass}, levels: []level{byBridge}},
+	"bridge.signatures_verified":  {only: []event.Class{event.BridgeClass}, levels: []level{byBridge}},
 }
+
+// deliveries are the classes of what a listing of failed transactions can show:
+// that one is no longer on it says nothing of MDNs, acknowledgments or deadlines.
+var deliveries = append(slices.Clone(event.Categories), event.UnknownClass)
 
 // acknowledged classes are about the partner's acknowledgment: a delivery says
 // nothing of it.
@@ -84,7 +92,12 @@ func (d *draft) settle() {
 			order = append(order, m.Incident)
 		}
 		c.settle(m.Member, d.ev.ID)
-		c.say("settled", fmt.Sprintf("%s settled by %s", m.ID, d.ev.Type))
+		how := ""
+		if d.ev.Type == typeCleared {
+			how = ": no longer listed as failed by Datasync"
+			c.inc.Polling.Cleared++
+		}
+		c.say("settled", fmt.Sprintf("%s settled by %s%s", m.ID, d.ev.Type, how))
 	}
 	d.restored(touched)
 	if len(order) == 0 {
@@ -126,6 +139,7 @@ func (d *draft) found() (members []MatchedMember, by string) {
 var levelNames = map[string]string{
 	"txn": "transaction id", "msg": "AS2 message id", "icn": "interchange control number",
 	"cert": "certificate id", "conn": "partner and protocol", "conns": "partner", "run": "run id",
+	"bridge": "subject",
 }
 
 func (d *draft) isOpen(m MatchedMember) bool {

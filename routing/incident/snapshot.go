@@ -24,7 +24,7 @@ func snapshotOf(inc Incident) Snapshot {
 		Lead: inc.Lead, Open: inc.OpenMembers(), Total: inc.Total,
 		Documents: slices.Clone(inc.Documents), Due: dueAmong(inc.Listed),
 		Rules: slices.Clone(inc.Rules), Notes: slices.Clone(inc.Notes),
-		Reopenings: len(inc.Reopenings), Flapping: inc.Flapping,
+		Reopenings: len(inc.Reopenings), Flapping: inc.Flapping, Polling: inc.Polling,
 	}
 	if inc.Acknowledged != nil {
 		mark := *inc.Acknowledged

@@ -27,6 +27,8 @@ type world struct {
 	deliveries []Delivery
 	runs       []Run
 	timeline   []Entry
+	partners   map[string]Partner
+	wanted     []PartnerRef
 	events     map[string]input
 	read       map[string]int // per notifier: how many deliveries a test has looked at
 	counter    int
@@ -71,7 +73,7 @@ func newWorld(t fatal, change ...func(*Settings)) *world {
 	return &world{
 		t: t, m: &Machine{s}, now: start,
 		incidents: map[string]Incident{}, members: map[string]MatchedMember{}, recoveries: map[string]Recovery{},
-		notices: map[string]Notice{}, timers: map[string]Timer{}, events: map[string]input{}, read: map[string]int{},
+		partners: map[string]Partner{}, notices: map[string]Notice{}, timers: map[string]Timer{}, events: map[string]input{}, read: map[string]int{},
 	}
 }
 
@@ -175,6 +177,9 @@ func (w *world) load(q Query) View {
 			want[d.Incident] = true
 		}
 	}
+	if p, ok := w.partners[string(q.Environment)+q.Partner]; ok {
+		v.Partner = &p
+	}
 	if n, ok := w.notices[q.Notice]; ok {
 		v.Notice = &n
 	}
@@ -260,7 +265,11 @@ func (w *world) apply(p Plan) {
 		w.incidents[inc.ID] = inc
 	}
 	for _, m := range p.Members {
-		w.members[m.Incident+"/"+m.ID+"/"+string(m.Class)] = m
+		if key := m.Incident + "/" + m.ID + "/" + string(m.Class); m.Gone {
+			delete(w.members, key)
+		} else {
+			w.members[key] = m
+		}
 	}
 	for _, inc := range p.Incidents {
 		for key, m := range w.members {
@@ -288,6 +297,10 @@ func (w *world) apply(p Plan) {
 		w.enqueue(d)
 	}
 	w.runs = append(w.runs, p.Runs...)
+	w.wanted = append(w.wanted, p.Wanted...)
+	for _, one := range p.Partners {
+		w.partners[string(one.Environment)+one.ID] = one
+	}
 	w.timeline = append(w.timeline, p.Timeline...)
 	for _, n := range p.Notices {
 		w.notices[n.Key] = n
