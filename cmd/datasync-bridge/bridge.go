@@ -83,8 +83,9 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 		return err
 	}
 	b.admin, err = web.New(b.cfg.Admin, web.Deps{
-		Reader:   b.store,
+		Reader:   reader{b.store},
 		Operator: b.dispatch,
+		Desk:     newDesk(b.cfg, b.store, parts),
 		Ready:    b.store.Ready,
 		Status:   b.status,
 		Metrics:  b.metrics.handler(),

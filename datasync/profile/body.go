@@ -20,7 +20,9 @@ func (p *Profile) Body() map[string]any {
 		body["contacts"] = contacts
 	}
 	if a := p.AS2; a != nil {
-		body["transport"] = object("protocol", "as2", "as2_id", a.ID, "url", a.URL, "mdn", a.MDN, "sign", a.Sign, "encrypt", a.Encrypt)
+		body["transport"] = map[string]any{
+			"as2": object("as2_id", a.ID, "url", a.URL, "mdn", a.MDN, "sign", a.Sign, "encrypt", a.Encrypt),
+		}
 		certificates := make([]any, len(a.Certificates))
 		for i, c := range a.Certificates {
 			certificates[i] = object("role", c.Role, "sha256_fingerprint", c.Fingerprint, "pem", c.pem)
@@ -28,18 +30,18 @@ func (p *Profile) Body() map[string]any {
 		body["certificates"] = certificates
 	}
 	if s := p.SFTP; s != nil {
-		transport := object("protocol", "sftp", "host", s.Host, "username", s.Username, "host_key", s.HostKey)
-		transport["port"] = s.Port
+		sftp := object("host", s.Host, "username", s.Username, "host_key", s.HostKey)
+		sftp["port"] = s.Port
 		if directories := object("inbound", s.Directories.Inbound, "outbound", s.Directories.Outbound); len(directories) > 0 {
-			transport["directories"] = directories
+			sftp["directories"] = directories
 		}
 		if s.Password != "" {
-			transport["password"] = s.Password
+			sftp["password"] = s.Password
 		}
 		if s.PrivateKey != "" {
-			transport["private_key"] = s.PrivateKey
+			sftp["private_key"] = s.PrivateKey
 		}
-		body["transport"] = transport
+		body["transport"] = map[string]any{"sftp": sftp}
 	}
 	return body
 }

@@ -85,7 +85,7 @@ func (p *Profile) Check(dir string, now time.Time, report Report) {
 		report("name", "is missing; it is how people know the partner", false)
 	}
 	if len(p.Contacts) == 0 {
-		report("contacts", "is missing; whom does the person on call call?", true)
+		report("contacts", "is missing; whom does the person on call call?", false)
 	}
 	for i, c := range p.Contacts {
 		c.check(fmt.Sprintf("contacts[%d]", i), report)
@@ -107,8 +107,8 @@ func (p *Profile) Check(dir string, now time.Time, report Report) {
 var emailForm = regexp.MustCompile(`^[^\s@<>"]+@[^\s@<>"]+\.[^\s@<>".]+$`)
 
 func (c Contact) check(at string, report Report) {
-	if c.Name == "" && c.Email == "" && c.Phone == "" {
-		report(at, "names nobody; give it a name, an email or a phone", false)
+	if c.Email == "" && c.Phone == "" {
+		report(at, "cannot be reached; give it an email or a phone", false)
 	}
 	if c.Email != "" && !emailForm.MatchString(c.Email) {
 		report(at+".email", fmt.Sprintf("%q is no address, such as edi@partner.example", c.Email), false)

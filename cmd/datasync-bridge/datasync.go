@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"datasync-bridge/config"
+	"datasync-bridge/datasync"
+	"datasync-bridge/event"
+	"datasync-bridge/outbound"
+)
+
+func (c *cli) datasyncCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "datasync",
+		Short: "Call the Datasync API: partners, transactions, automations, token",
+		Long: `Call the Datasync API with the configuration's credentials, in the environment
+that datasync.environment names. A call that Datasync refuses is explained, with
+the request id to quote in a ticket.`,
+		Example: `  datasync-bridge datasync transactions --status failed --since 24h
+  datasync-bridge datasync partners get par_7h2k9`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(c.partnersCommand(), c.transactionsCommand(), c.automationCommand(), c.tokenCommand())
+	return cmd
+}
+
+// api is the client of a configuration that has credentials.
+func (c *cli) api() (*datasync.Client, *config.Config, error) {
+	cfg, err := c.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := configured(cfg); err != nil {
+		return nil, nil, err
+	}
+	client, err := c.client(cfg, cfg.Datasync)
+	return client, cfg, err
+}
+
+func (c *cli) client(cfg *config.Config, api datasync.Config) (*datasync.Client, error) {
+	log, err := c.logger()
+	if err != nil {
+		return nil, err
+	}
+	return datasync.New(api, outbound.New(cfg.Outbound), datasync.Options{Log: log}), nil
+}
+
+func configured(cfg *config.Config) error {
+	if cfg.Datasync.Configured() {
+		return nil
+	}
+	return errors.New("datasync.client_id and datasync.client_secret are missing: create a client in the console under Settings → API Access")
+}
+
+// host names what is called, for people: the base address without a path that
+// tells nothing.
+func host(api datasync.Config) string {
+	api = api.WithDefaults()
+	base := api.BaseURL
+	if api.Environment == event.Sandbox {
+		base = api.SandboxURL
+	}
+	if u, err := url.Parse(base); err == nil && u.User == nil {
+		return u.String()
+	}
+	return "datasync.base_url"
+}
+
+// explained adds to a refusal what kind of trouble it is, and what to do next.
+func explained(err error) error {
+	refused, ok := errors.AsType[*datasync.Error](err)
+	if !ok {
+		return err
+	}
+	text := advice[refused.Kind]
+	if refused.RequestID != "" {
+		text += fmt.Sprintf("\n  In a ticket, quote the request id %s", printable(refused.RequestID))
+	}
+	return fmt.Errorf("%w\n  %s", err, text)
+}
+
+// advice is what each kind of refusal asks of the reader.
+var advice = map[datasync.Kind]string{
+	datasync.Payload:    "A configuration issue: what was sent is not what Datasync takes (payload).",
+	datasync.Token:      "A configuration issue: client_id or client_secret is not accepted (token); see Settings → API Access in the console.",
+	datasync.Scope:      "A configuration issue: this client may not do that (scope); give it the scope in the console, Settings → API Access.",
+	datasync.NotFound:   "A configuration issue: there is no such thing at this address; check the id and datasync.base_url.",
+	datasync.RateLimit:  "Datasync asks to wait: try again later.",
+	datasync.Server:     "An incident on Datasync's side: try again later.",
+	datasync.Network:    "No answer came: check datasync.base_url, the network and the proxy.",
+	datasync.Unexpected: "The documentation does not explain this answer; is datasync.base_url the API's address?",
+}
