@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"time"
 )
 
@@ -29,6 +30,20 @@ type Audit struct {
 	Prev string `json:"prev"`
 	Hash string `json:"hash"`
 }
+
+// Verified is what a whole audit was found to hold.
+type Verified struct {
+	Count int
+	// First and Last are the times of its lines, zero without any.
+	First time.Time
+	Last  time.Time
+	// Head is the hash of the last line: kept elsewhere, it shows later whether
+	// anything up to it was changed.
+	Head string
+}
+
+// ErrAudit reports that the audit is not as it was written.
+var ErrAudit = errors.New("the audit is not as it was written")
 
 // ActorBridge is the actor where the bridge acted by itself.
 const ActorBridge = "bridge"

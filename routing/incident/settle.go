@@ -43,8 +43,10 @@ type Filter struct {
 	Event    string
 	Notifier string
 	Source   string
-	Since    time.Time
-	Until    time.Time
+	// Run narrows the audit only.
+	Run   string
+	Since time.Time
+	Until time.Time
 	// Before is the ID to continue after (exclusive), for paging.
 	Before string
 	// Limit is at most 1,000; 0 means 50.

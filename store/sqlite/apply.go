@@ -49,6 +49,7 @@ type encoded struct {
 	notices    []string
 	deliveries []encodedDelivery
 	runs       []encodedRun
+	partners   []string
 }
 
 type encodedIncident struct {
@@ -110,6 +111,13 @@ func encode(p incident.Plan) (e encoded, err error) {
 	if e.deliveries, err = encodeDeliveries(p.Deliveries); err != nil {
 		return e, err
 	}
+	for _, one := range p.Partners {
+		doc, err := partnerDoc(one)
+		if err != nil {
+			return e, err
+		}
+		e.partners = append(e.partners, doc)
+	}
 	e.runs, err = encodeRuns(p.Runs)
 	return e, err
 }
@@ -136,6 +144,7 @@ func (t *tx) apply(e encoded) error {
 	for _, step := range []func(encoded) error{
 		t.applyEvent, t.consume, t.applyIncidents, t.applyMembers, t.closeMembers,
 		t.applyRecoveries, t.applyDrops, t.queue, t.applyRuns, t.applyNotices,
+		t.applySwitches, t.applyWanted, t.applyPartners,
 	} {
 		if err := step(e); err != nil {
 			return err
@@ -144,7 +153,10 @@ func (t *tx) apply(e encoded) error {
 	if err := t.setTimers(e.plan.Timers); err != nil {
 		return err
 	}
-	return t.appendTimeline(e.plan.Timeline)
+	if err := t.appendTimeline(e.plan.Timeline); err != nil {
+		return err
+	}
+	return t.appendAudit(e.plan.Audit)
 }
 
 // applyEvent moves the event out of the inbox.
@@ -219,6 +231,12 @@ func (t *tx) applyMembers(e encoded) error {
 		if err != nil {
 			return err
 		}
+		if m.Gone {
+			if err := t.deleteMember(m); err != nil {
+				return err
+			}
+			continue
+		}
 		err = t.row(`INSERT INTO members (incident, id, class, open, due, opened_at, settled_at, event, doc)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (incident, id, class) DO UPDATE SET open = excluded.open, due = excluded.due,
@@ -241,6 +259,20 @@ func (t *tx) applyMembers(e encoded) error {
 		}
 	}
 	return nil
+}
+
+func (t *tx) deleteMember(m encodedMember) error {
+	var row int64
+	err := t.row("DELETE FROM members WHERE incident = ? AND id = ? AND class = ? RETURNING row",
+		[]any{m.incident, m.ID, string(m.Class)}, &row)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = t.exec("DELETE FROM handles WHERE member = ?", row)
+	return err
 }
 
 // closeMembers ends what is still open in an incident that has ended by hand
@@ -269,9 +301,11 @@ func (t *tx) applyRecoveries(e encoded) error {
 		if r.Type == "retrying" {
 			newer = "excluded.occurred_at < recoveries.occurred_at"
 		}
-		_, err := t.exec(`INSERT INTO recoveries (environment, handle, type, occurred_at, received_at, event) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET occurred_at = excluded.occurred_at, received_at = excluded.received_at, event = excluded.event
-			WHERE `+newer, string(r.Environment), r.Handle, r.Type, r.OccurredAt.UnixMicro(), r.ReceivedAt.UnixMicro(), r.Event)
+		_, err := t.exec(`INSERT INTO recoveries (environment, handle, type, occurred_at, received_at, event, incident)
+			VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET occurred_at = excluded.occurred_at, received_at = excluded.received_at, event = excluded.event,
+				incident = excluded.incident WHERE `+newer,
+			string(r.Environment), r.Handle, r.Type, r.OccurredAt.UnixMicro(), r.ReceivedAt.UnixMicro(), r.Event, r.Incident)
 		if err != nil {
 			return err
 		}

@@ -76,6 +76,11 @@ func load(ctx context.Context, r reader, q incident.Query) (v incident.View, err
 			return v, err
 		}
 	}
+	if q.Partner != "" {
+		if v.Partner, err = knownPartner(ctx, r, q.Environment, q.Partner); err != nil {
+			return v, err
+		}
+	}
 	for _, row := range rows {
 		i, err := loadIncident(ctx, r, row)
 		if errors.Is(err, event.ErrNotFound) {
@@ -136,7 +141,7 @@ func recoveries(ctx context.Context, r reader, q incident.Query) ([]incident.Rec
 		if slices.Contains(q.Handles[:k], h) {
 			continue
 		}
-		rows, err := r.QueryContext(ctx, `SELECT type, occurred_at, received_at, event FROM recoveries
+		rows, err := r.QueryContext(ctx, `SELECT type, occurred_at, received_at, event, incident FROM recoveries
 			WHERE environment = ? AND handle = ? ORDER BY type`, string(q.Environment), h)
 		if err != nil {
 			return nil, err
@@ -144,7 +149,7 @@ func recoveries(ctx context.Context, r reader, q incident.Query) ([]incident.Rec
 		err = each(rows, func(scan func(...any) error) error {
 			one := incident.Recovery{Environment: q.Environment, Handle: h}
 			var occurred, received column
-			err := scan(&one.Type, &occurred, &received, &one.Event)
+			err := scan(&one.Type, &occurred, &received, &one.Event, &one.Incident)
 			one.OccurredAt, one.ReceivedAt = occurred.Time, received.Time
 			out = append(out, one)
 			return err

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -26,9 +27,28 @@ func TestWhatRunsOftenFindsItsRowsByTheRightIndex(t *testing.T) {
 		{listMembers, "members_listed"},
 		{"SELECT id FROM incidents WHERE environment = ? AND key = ? AND state = 'open'", "incidents_open"},
 		{"SELECT kind, subject, due_at FROM timers WHERE due_at <= ? ORDER BY due_at LIMIT ?", "timers_due"},
-		{"SELECT count(*) FROM runs WHERE remediation = ? AND started_at > ? AND partner = ?", "runs_by_partner"},
+		{dueRuns, "runs_due"},
+		{nextDueRun, "runs_due"},
+		{lastOrdinal, "runs_ordinal"},
+		{startsPerPartner, "runs_by_partner"},
+		{startsPerPartner, "runs_of_partner"},
+		{startsPerTransaction, "runs_by_transaction"},
+		{startsOverall, "runs_by_time"},
+		{startsOverall, "runs_of_time"},
+		{lastStart, "runs_by_transaction"},
+		{lastStart, "runs_ordinal"},
+		{"SELECT id FROM runs WHERE state = 'started' AND (lease_epoch <> ? OR lease_until <= ?) ORDER BY id", "runs_unfinished"},
+		{"SELECT count(*) FROM runs WHERE state = 'awaiting'", "runs_unfinished"},
+		{duePartners, "partners_due"},
+		{openMembers, "members_event"},
 	} {
-		args := make([]any, strings.Count(tt.query, "?"))
+		parameters := strings.Count(tt.query, "?")
+		if strings.Contains(tt.query, "?1") { // numbered: some stand twice
+			for parameters = 9; !strings.Contains(tt.query, "?"+strconv.Itoa(parameters)); {
+				parameters--
+			}
+		}
+		args := make([]any, parameters)
 		rows, err := s.reads.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+tt.query, args...)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.query, err)
@@ -44,7 +64,7 @@ func TestWhatRunsOftenFindsItsRowsByTheRightIndex(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := strings.Join(plan, "; ")
+		got := strings.TrimPrefix(strings.Join(plan, "; "), "SCAN CONSTANT ROW; ")
 		if !strings.Contains(got, tt.index) || strings.Contains(got, "SCAN") || strings.Contains(got, "TEMP B-TREE") {
 			t.Errorf("%s\n\tis done by: %s\n\twant index %s", tt.query, got, tt.index)
 		}

@@ -11,7 +11,7 @@ const slice = 500
 
 // Retain deletes one slice of what has been kept long enough, and reports
 // whether there may be more. Nothing that an open incident, an unfinished
-// delivery or an unfinished run refers to is deleted.
+// delivery or an unfinished run refers to is deleted, and no line of the audit.
 func (s *Store) Retain(ctx context.Context) (deleted int, more bool, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		now := t.now
@@ -53,13 +53,15 @@ func (r *retention) run() error {
 	}{
 		{"DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE incident = 0 AND turn IS NULL AND queued_at < ? LIMIT ?)",
 			[]any{r.incidents}},
-		{"DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE incident = 0 AND state NOT IN ('queued', 'started') AND created_at < ? LIMIT ?)",
+		{"DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE incident = 0 AND due_at IS NULL AND state <> 'started' AND created_at < ? LIMIT ?)",
 			[]any{r.incidents}},
 		{"DELETE FROM timeline WHERE id IN (SELECT id FROM timeline WHERE incident = 0 AND at < ? LIMIT ?)", []any{r.incidents}},
 		{"DELETE FROM recoveries WHERE (environment, handle, type) IN (SELECT environment, handle, type FROM recoveries WHERE received_at < ? LIMIT ?)",
 			[]any{r.events}},
 		{`DELETE FROM notices WHERE key IN (SELECT key FROM notices WHERE touched_at < ?
 			AND NOT EXISTS (SELECT 1 FROM timers WHERE kind = 'notice' AND subject = notices.key) LIMIT ?)`, []any{r.events}},
+		{"DELETE FROM partners WHERE (environment, id) IN (SELECT environment, id FROM partners WHERE seen_at < ? LIMIT ?)", []any{r.events}},
+		{"DELETE FROM breakers WHERE (environment, partner) IN (SELECT environment, partner FROM breakers WHERE since < ? LIMIT ?)", []any{r.incidents}},
 	} {
 		if err := r.delete(old.query, old.args...); err != nil {
 			return err
@@ -78,16 +80,19 @@ func (r *retention) delete(query string, args ...any) error {
 	return err
 }
 
+// busyRun is true for a run that is under way, or that somebody must look at.
+const busyRun = "(x.due_at IS NOT NULL OR x.state = 'started')"
+
 // busyIncident is true for an incident that still has something to say.
 const busyIncident = `(i.state = 'open'
 	OR EXISTS (SELECT 1 FROM deliveries x WHERE x.incident = i.id AND x.turn IS NOT NULL)
-	OR EXISTS (SELECT 1 FROM runs x WHERE x.incident = i.id AND x.state IN ('queued', 'started')))`
+	OR EXISTS (SELECT 1 FROM runs x WHERE x.incident = i.id AND ` + busyRun + `))`
 
 func (r *retention) deleteEvents() error {
 	rows, err := r.conn.QueryContext(context.Background(), `SELECT e.id, s.name, e.key FROM events e JOIN sources s ON s.id = e.source
 		WHERE e.received_at < ?
 		AND NOT EXISTS (SELECT 1 FROM pending p WHERE p.event = e.id)
-		AND NOT EXISTS (SELECT 1 FROM runs x WHERE x.event = e.id AND x.state IN ('queued', 'started'))
+		AND NOT EXISTS (SELECT 1 FROM runs x WHERE x.event = e.id AND `+busyRun+`)
 		AND NOT EXISTS (SELECT 1 FROM members m JOIN incidents i ON i.id = m.incident WHERE m.event = e.id AND m.open = 1 AND i.state = 'open')
 		AND NOT EXISTS (SELECT 1 FROM decisions d JOIN incidents i ON i.id = d.incident WHERE d.event = e.id AND `+busyIncident+`)
 		ORDER BY e.received_at LIMIT ?`, r.events, r.left)

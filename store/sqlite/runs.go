@@ -59,6 +59,18 @@ func (t *tx) applyRuns(e encoded) error {
 	return nil
 }
 
+// dueRun is when a run must be looked at, nil for never.
+func (t *tx) dueRun(state incident.RunState, next time.Time) any {
+	switch state {
+	case incident.RunProposed, incident.RunAwaiting, incident.RunQueued:
+		return dueOr(next, t.now)
+	case incident.RunUnknown:
+		return dueOrNull(next)
+	case incident.RunStarted, incident.RunDone, incident.RunFailed, incident.RunRefused, incident.RunDry:
+	}
+	return nil
+}
+
 func (t *tx) insertRun(r encodedRun) error {
 	run := *r.Run
 	if run.State == "" {
@@ -71,163 +83,82 @@ func (t *tx) insertRun(r encodedRun) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`INSERT INTO runs (remediation, workflow, transaction_id, partner, incident, event, state, key, created_at, next_at, doc)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, run.Remediation, run.Workflow, run.Transaction, run.Partner, r.incident, r.event,
-		string(run.State), run.Key, run.CreatedAt.UnixMicro(), dueOr(run.NextAt, t.now), doc)
+	_, err = t.exec(`INSERT INTO runs (environment, remediation, workflow, transaction_id, partner, incident, event, state, key, created_at, due_at, doc)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, string(run.Environment), run.Remediation, run.Workflow, run.Transaction, run.Partner,
+		r.incident, r.event, string(run.State), run.Key, run.CreatedAt.UnixMicro(), t.dueRun(run.State, run.NextAt), doc)
 	return err
 }
 
-// updateRun takes a run's outcome, as long as nobody else has claimed it or
-// told of it. The lease's time does not count: late news is still the truth.
+// standing is a run as its row has it before a change.
+type standing struct {
+	state       incident.RunState
+	key         string
+	token       int64
+	unclear     bool
+	environment string
+	partner     string
+}
+
+// updateRun takes what became of a run, as long as nobody else has changed it
+// meanwhile. The lease's time does not count: late news is still the truth.
+// Each change counts the token up, so that whoever changes a run twice loads it
+// in between, or counts its own copy up by one.
 func (t *tx) updateRun(r encodedRun) error {
+	var was standing
+	err := t.row("SELECT state, key, lease_token, unclear, environment, partner FROM runs WHERE id = ?", []any{r.row},
+		&was.state, &was.key, &was.token, &was.unclear, &was.environment, &was.partner)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if err != nil || was.token != r.Lease.Token || ended(was.state) {
+		return fmt.Errorf("run %s is another's now: %w", r.ID, incident.ErrConflict)
+	}
+	if r.Key != was.key {
+		return fmt.Errorf("run %s has the key %q, and it must stay", r.ID, was.key)
+	}
+	if !was.mayBecome(r.State) {
+		return fmt.Errorf("run %s is %s and cannot become %q", r.ID, was.state, r.State)
+	}
 	doc, err := runDoc(*r.Run)
 	if err != nil {
 		return err
 	}
-	n, err := t.exec(`UPDATE runs SET state = ?, next_at = ?, lease_until = NULL, doc = ?
-		WHERE id = ? AND lease_token = ? AND state IN ('queued', 'started')`,
-		string(r.State), dueOr(r.NextAt, t.now), doc, r.row, r.Lease.Token)
-	if err == nil && n == 0 {
-		err = fmt.Errorf("run %s is another's now: %w", r.ID, incident.ErrConflict)
-	}
-	return err
-}
-
-// ClaimRun leases the run that is due first. Its limits are counted and its
-// key is stored in this transaction: the run comes back started, or refused
-// with Why, which is not counted. With none due, next tells when to look
-// again, zero if none is queued.
-func (s *Store) ClaimRun(ctx context.Context, lease time.Duration) (run *incident.Run, next time.Time, err error) {
-	err = s.write(ctx, func(t *tx) error {
-		run, next, err = t.claimRun(lease)
-		return err
-	})
-	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("claim a run: %w", err)
-	}
-	return run, next, nil
-}
-
-func (t *tx) claimRun(lease time.Duration) (*incident.Run, time.Time, error) {
-	now := t.now.UnixMicro()
-	var row int64
-	err := t.row(`SELECT id FROM runs WHERE state = 'queued' AND next_at <= ?
-		AND (lease_until IS NULL OR lease_until <= ? OR lease_epoch <> ?) ORDER BY next_at, id LIMIT 1`, []any{now, now, t.epoch}, &row)
-	if errors.Is(err, sql.ErrNoRows) {
-		var at column
-		err := t.row("SELECT min(max(next_at, coalesce(lease_until, 0))) FROM runs WHERE state = 'queued'", nil, &at)
-		return nil, at.Time, err
-	}
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	run, err := loadRun(context.Background(), t.conn, row)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	if run.Key == "" { // a key that is stored was counted, and is used again
-		why, err := t.refusal(run)
-		if err != nil {
-			return nil, time.Time{}, err
-		}
-		if why != "" {
-			run.State, run.Why = incident.RunRefused, why
-		}
-	}
-	return &run, time.Time{}, t.lease(row, &run, lease)
-}
-
-// lease stores the claim. A refused run stays queued: its refusal is told and
-// stored by the plan that the caller makes of it.
-func (t *tx) lease(row int64, run *incident.Run, lease time.Duration) error {
-	run.Lease = incident.Lease{Epoch: t.epoch, Token: run.Lease.Token + 1, Until: time.UnixMicro(due(t.now.Add(lease))).UTC()}
-	if run.State == incident.RunRefused {
-		_, err := t.exec("UPDATE runs SET lease_epoch = ?, lease_token = ?, lease_until = ? WHERE id = ?",
-			t.epoch, run.Lease.Token, due(run.Lease.Until), row)
-		return err
-	}
-	run.State = incident.RunStarted
-	run.Attempts++
-	var ordinal int
-	if run.Key == "" {
-		run.StartedAt = t.now.UTC()
-		err := t.row("SELECT coalesce(max(ordinal), 0) + 1 FROM runs WHERE workflow = ? AND transaction_id = ?",
-			[]any{run.Workflow, run.Transaction}, &ordinal)
-		if err != nil {
-			return err
-		}
-		run.Key = fmt.Sprintf("%s:%s:%d", run.Workflow, run.Transaction, ordinal)
-	}
-	doc, err := runDoc(*run)
+	unclear := was.unclear || was.state == incident.RunUnknown && r.State == incident.RunQueued
+	_, err = t.exec(`UPDATE runs SET state = ?, due_at = ?, unclear = ?, lease_token = lease_token + 1, lease_until = NULL, doc = ?
+		WHERE id = ?`, string(r.State), t.dueRun(r.State, r.NextAt), unclear, doc, r.row)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`UPDATE runs SET state = 'started', key = ?, ordinal = max(ordinal, ?), started_at = coalesce(started_at, ?),
-		lease_epoch = ?, lease_token = ?, lease_until = ?, doc = ? WHERE id = ?`,
-		run.Key, ordinal, run.StartedAt.UnixMicro(), t.epoch, run.Lease.Token, due(run.Lease.Until), doc, row)
-	return err
+	return t.countOutcome(was, r.State)
 }
 
-// same picks the runs that count against a run: those of its remediation, and
-// those of its workflow under whatever name, because the far side cannot tell
-// two remediations of one workflow apart.
-const same = "(remediation = ? OR workflow = ?)"
-
-// refusal says why a run may not start, "" where it may: an earlier one of the
-// same transaction is not cleared up, or a limit is reached.
-func (t *tx) refusal(run incident.Run) (string, error) {
-	if why, err := t.unclear(run); err != nil || why != "" {
-		return why, err
+// ended reports that nothing can change a run any more.
+func ended(state incident.RunState) bool {
+	switch state {
+	case incident.RunDone, incident.RunFailed, incident.RunRefused, incident.RunDry:
+		return true
+	case incident.RunProposed, incident.RunAwaiting, incident.RunQueued, incident.RunStarted, incident.RunUnknown:
 	}
-	for _, limit := range []struct {
-		rate  incident.Rate
-		what  string
-		where string
-		args  []any
-	}{
-		{run.Limits.PerTransaction, "per transaction", " AND transaction_id = ?", []any{run.Transaction}},
-		{run.Limits.PerPartner, "per partner", " AND partner = ?", []any{run.Partner}},
-		{run.Limits.Overall, "overall", "", nil},
-	} {
-		if limit.rate.Count <= 0 {
-			continue
-		}
-		args := append([]any{run.Remediation, run.Workflow, t.now.Add(-limit.rate.Per).UnixMicro()}, limit.args...)
-		var n int
-		if err := t.row("SELECT count(*) FROM runs WHERE "+same+" AND started_at > ?"+limit.where, args, &n); err != nil {
-			return "", err
-		}
-		if n >= limit.rate.Count {
-			return fmt.Sprintf("limit %s reached: %d in %s", limit.what, limit.rate.Count, limit.rate.Per), nil
-		}
-	}
-	if run.Limits.Cooldown <= 0 {
-		return "", nil
-	}
-	var last column
-	err := t.row("SELECT max(started_at) FROM runs WHERE "+same+" AND transaction_id = ? AND started_at IS NOT NULL",
-		[]any{run.Remediation, run.Workflow, run.Transaction}, &last)
-	if err != nil || last.IsZero() || t.now.Sub(last.Time) >= run.Limits.Cooldown {
-		return "", err
-	}
-	return fmt.Sprintf("cooldown of %s since %s", run.Limits.Cooldown, last.Format(time.RFC3339)), nil
+	return false
 }
 
-// unclear names an earlier run of the same workflow and transaction that may
-// have acted without anybody knowing: another key would do it a second time.
-func (t *tx) unclear(run incident.Run) (string, error) {
-	var row int64
-	var state string
-	err := t.row(`SELECT id, state FROM runs WHERE workflow = ? AND transaction_id = ? AND state IN ('unknown', 'started')
-		ORDER BY id LIMIT 1`, []any{run.Workflow, run.Transaction}, &row, &state)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return "", nil
-	case state == string(incident.RunStarted):
-		return fmt.Sprintf("run %s of this transaction has no outcome yet", formatID(runID, row)), err
+// mayBecome keeps a run that may have acted from looking as if it had not, and
+// one that has no key from looking as if it had.
+func (was standing) mayBecome(state incident.RunState) bool {
+	switch state {
+	case incident.RunProposed, incident.RunAwaiting:
+		return was.key == ""
+	case incident.RunQueued:
+		return was.state != incident.RunUnknown || was.key != ""
+	case incident.RunDone, incident.RunUnknown:
+		return was.key != ""
+	case incident.RunFailed:
+		return true
+	case incident.RunRefused:
+		return was.state != incident.RunUnknown
+	case incident.RunStarted, incident.RunDry: // by a claim, or from the first
 	}
-	return fmt.Sprintf("run %s of this transaction ended without a clear answer; look in Datasync what it did, and run it there by hand if need be",
-		formatID(runID, row)), err
+	return false
 }
 
 // LapsedRuns returns the runs that were started under a lease that has ended,

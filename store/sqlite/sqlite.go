@@ -1,6 +1,6 @@
 // Package sqlite keeps everything in one SQLite file: the inbox of events, the
-// book of incidents, the outbox of deliveries, runs and timers. It is the only
-// room that knows SQL. It decides nothing about incidents: plans are made
+// book of incidents, the outbox of deliveries, runs, timers, polls, what is
+// known of partners, and the audit. It is the only room that knows SQL. It decides nothing about incidents: plans are made
 // elsewhere and applied here, whole or not at all.
 //
 // Every change is a *job* of the one writer, which puts what waits into one
@@ -176,11 +176,12 @@ const (
 	topicDeliveries = "deliveries"
 	topicTimers     = "timers"
 	topicRuns       = "runs"
+	topicPartners   = "partners"
 )
 
 // Changed returns a new channel that is poked after each commit that may
-// matter to the topic: "events", "deliveries", "timers" or "runs". Pokes that
-// nobody has taken yet fall together.
+// matter to the topic: "events", "deliveries", "timers", "runs" or "partners".
+// Pokes that nobody has taken yet fall together.
 func (s *Store) Changed(topic string) <-chan struct{} {
 	c := make(chan struct{}, 1)
 	s.mu.Lock()

@@ -87,6 +87,12 @@ type Stats struct {
 	OldestWaiting time.Time
 	// Runs that are queued or started.
 	Runs int
+	// RunsAwaiting wait for a person's approval; RunsUnknown have no clear outcome.
+	RunsAwaiting, RunsUnknown int
+	// Partners that are kept.
+	Partners int
+	// Audit is how many lines were ever written.
+	Audit int64
 	// NextTimer is the earliest due time, past ones too.
 	NextTimer time.Time
 	// Queue is how many callers wait for the writer.
@@ -115,7 +121,10 @@ func (st *Stats) count(ctx context.Context, r reader) error {
 		(SELECT count(*) FROM decisions WHERE state = 'parked'),
 		(SELECT count(*) FROM incidents WHERE state = 'open'),
 		(SELECT count(*) FROM runs WHERE state = 'queued') + (SELECT count(*) FROM runs WHERE state = 'started'),
-		(SELECT min(due_at) FROM timers)`).Scan(&st.Pending, &oldest, &st.Parked, &st.OpenIncidents, &st.Runs, &next)
+		(SELECT count(*) FROM runs WHERE state = 'awaiting'), (SELECT count(*) FROM runs WHERE state = 'unknown'),
+		(SELECT count(*) FROM partners), (`+auditCount+`),
+		(SELECT min(due_at) FROM timers)`).Scan(&st.Pending, &oldest, &st.Parked, &st.OpenIncidents, &st.Runs,
+		&st.RunsAwaiting, &st.RunsUnknown, &st.Partners, &st.Audit, &next)
 	if err != nil {
 		return err
 	}
