@@ -45,8 +45,9 @@ func TestDeedsOnRunsReachTheDeskInTheCallersName(t *testing.T) {
 			t.Errorf("%q was done by %q because %q, want %q by ana because", b.deeds, b.by, b.why, tt.want)
 		}
 	}
-	page, err := c.Audit(ctx, incident.Filter{Incident: "in_1", Limit: 1})
-	if err != nil || len(page.Items) != 1 || page.Items[0].Actor != "ana" || page.Next != "7" || b.filter.Incident != "in_1" {
+	page, err := c.Audit(ctx, incident.Filter{Incident: "in_1", Run: "rn_1", State: incident.AuditResolved, Limit: 1})
+	if err != nil || len(page.Items) != 1 || page.Items[0].Actor != "ana" || page.Next != "7" ||
+		b.filter != (incident.Filter{Incident: "in_1", Run: "rn_1", State: incident.AuditResolved, Limit: 1}) {
 		t.Errorf("the record is %+v, %v, asked with %+v", page, err, b.filter)
 	}
 }

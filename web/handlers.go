@@ -246,10 +246,21 @@ func filter(c *fiber.Ctx, states []string) (incident.Filter, error) {
 			}
 			f.Limit = n
 		case "state":
-			if !slices.Contains(states, value) {
+			if states == nil {
+				refuse("a line of the audit has no state; use action")
+			} else if !slices.Contains(states, value) {
 				refuse("state must be one of %s", strings.Join(states, ", "))
 			}
 			f.State = value
+		case "action", "run": // of a line of the audit, which has no state
+			switch {
+			case states != nil:
+				refuse("%s is for the audit only", name)
+			case name == "run":
+				f.Run = value
+			default:
+				f.State = value
+			}
 		case "before":
 			f.Before = value
 		case "incident":
@@ -265,7 +276,7 @@ func filter(c *fiber.Ctx, states []string) (incident.Filter, error) {
 		case "until":
 			f.Until = when(name, value)
 		default:
-			refuse("%q is no parameter; use limit, before, state, incident, event, notifier, source, since, until", name)
+			refuse("%q is no parameter; use limit, before, state, action, incident, event, run, notifier, source, since, until", name)
 		}
 	}
 	return f, err

@@ -249,4 +249,3 @@ func (c *cli) knownRemediation(name string) error {
 	}
 	return nil
 }
-

@@ -83,7 +83,7 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 		return err
 	}
 	b.admin, err = web.New(b.cfg.Admin, web.Deps{
-		Reader:   reader{b.store},
+		Reader:   b.store,
 		Operator: b.dispatch,
 		Desk:     newDesk(b.cfg, b.store, parts),
 		Ready:    b.store.Ready,

@@ -26,9 +26,3 @@ func (noDesk) Clear(context.Context, string, incident.RunState, string, string) 
 	return errNoDesk
 }
 func (noDesk) Record(context.Context, incident.Audit) error { return errNoDesk }
-
-type reader struct{ *sqlite.Store }
-
-func (reader) Audit(context.Context, incident.Filter) ([]incident.Audit, error) {
-	return nil, errNoDesk
-}

@@ -1,11 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -145,42 +144,33 @@ func (c *cli) progress() func(n int) {
 	}
 }
 
-// sink takes a listing item by item, in one of the forms.
-type sink interface {
-	add(t datasync.Transaction) error
-	end() error
-}
-
-func (c *cli) sink() sink {
+func (c *cli) sink() sink[datasync.Transaction] {
 	switch c.output {
 	case "json":
-		return &jsonSink{w: c.out}
+		return &jsonSink[datasync.Transaction]{w: c.out, of: func(t datasync.Transaction) any { return viewOf(t) }}
 	case "csv":
-		return newCSVSink(c.out)
+		return newCSVSink(c.out, transactionCells,
+			"id", "status", "direction", "document_type", "document_name", "partner_id", "partner_name", "amount", "currency",
+			"environment", "occurred_at", "error_category", "error_code", "error_message")
 	}
-	return &tableSink{w: c.out}
+	return &tableSink[datasync.Transaction]{
+		w: c.out, none: "no transactions", row: transactionRow,
+		columns: []string{"ID", "OCCURRED", "STATUS", "DOCUMENT", "PARTNER", "AMOUNT", "ERROR"},
+	}
 }
 
-type tableSink struct {
-	w    io.Writer
-	rows [][]string
+func transactionRow(t datasync.Transaction) []string {
+	return []string{
+		t.ID, clock(t.OccurredAt), t.Status, t.DocumentType, cmp.Or(t.PartnerName, t.PartnerID),
+		strings.TrimSpace(t.Amount + " " + t.Currency), t.ErrorMessage,
+	}
 }
 
-func (s *tableSink) add(t datasync.Transaction) error {
-	name := t.PartnerName
-	if name == "" {
-		name = t.PartnerID
+func transactionCells(t datasync.Transaction) []string {
+	return []string{
+		t.ID, t.Status, t.Direction, t.DocumentType, t.DocumentName, t.PartnerID, t.PartnerName, t.Amount,
+		t.Currency, string(t.Environment), stamp(t.OccurredAt), t.ErrorCategory, t.ErrorCode, t.ErrorMessage,
 	}
-	s.rows = append(s.rows, []string{t.ID, clock(t.OccurredAt), t.Status, t.DocumentType, name, t.Amount + " " + t.Currency, t.ErrorMessage})
-	return nil
-}
-
-func (s *tableSink) end() error {
-	if len(s.rows) == 0 {
-		_, err := fmt.Fprintln(s.w, "no transactions")
-		return err
-	}
-	return writeTable(s.w, []string{"ID", "OCCURRED", "STATUS", "DOCUMENT", "PARTNER", "AMOUNT", "ERROR"}, s.rows)
 }
 
 // transactionView is a transaction as printed with -o json: what the bridge
@@ -208,77 +198,4 @@ func viewOf(t datasync.Transaction) transactionView {
 		t.ID, t.Status, t.Direction, t.DocumentType, t.DocumentName, t.PartnerID, t.PartnerName, t.Amount, t.Currency,
 		string(t.Environment), t.OccurredAt.UTC(), t.ErrorCategory, t.ErrorCode, t.ErrorMessage, t.Raw,
 	}
-}
-
-// jsonSink writes one array, item by item.
-type jsonSink struct {
-	w io.Writer
-	n int
-}
-
-func (s *jsonSink) add(t datasync.Transaction) error {
-	before := ","
-	if s.n == 0 {
-		before = "["
-	}
-	s.n++
-	if _, err := fmt.Fprintln(s.w, before); err != nil {
-		return err
-	}
-	return writeJSON(s.w, viewOf(t))
-}
-
-func (s *jsonSink) end() error {
-	text := "]"
-	if s.n == 0 {
-		text = "[]"
-	}
-	_, err := fmt.Fprintln(s.w, text)
-	return err
-}
-
-// csvSink writes a header and a row for each, in cells that a spreadsheet
-// takes for text.
-type csvSink struct{ w *csv.Writer }
-
-var csvColumns = []string{
-	"id", "status", "direction", "document_type", "document_name", "partner_id", "partner_name", "amount", "currency",
-	"environment", "occurred_at", "error_category", "error_code", "error_message",
-}
-
-func newCSVSink(w io.Writer) *csvSink {
-	s := &csvSink{csv.NewWriter(w)}
-	_ = s.w.Write(csvColumns) // an error stays in the writer, for end
-	return s
-}
-
-func (s *csvSink) add(t datasync.Transaction) error {
-	return s.w.Write(cells(t.ID, t.Status, t.Direction, t.DocumentType, t.DocumentName, t.PartnerID, t.PartnerName, t.Amount,
-		t.Currency, string(t.Environment), stamp(t.OccurredAt), t.ErrorCategory, t.ErrorCode, t.ErrorMessage))
-}
-
-func (s *csvSink) end() error {
-	s.w.Flush()
-	return s.w.Error()
-}
-
-// stamp prints a time for programs, "" for none.
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339Nano)
-}
-
-// cells makes texts from outside safe to open in a spreadsheet, which would
-// run one that begins like a formula.
-func cells(texts ...string) []string {
-	for i, text := range texts {
-		text = printable(text)
-		if trimmed := strings.TrimLeft(text, " "); trimmed != "" && strings.ContainsRune("=+-@", rune(trimmed[0])) {
-			text = "'" + text
-		}
-		texts[i] = text
-	}
-	return texts
 }

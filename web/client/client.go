@@ -147,9 +147,14 @@ func (c *Client) ClearRun(ctx context.Context, id string, outcome incident.RunSt
 	return c.post(ctx, "runs/"+url.PathEscape(id)+"/clear", cleared{outcome, why})
 }
 
-// Audit lists the record of deeds, newest first.
+// Audit lists the record of deeds, newest first; a filter's State is the action.
 func (c *Client) Audit(ctx context.Context, f incident.Filter) (view.List[incident.Audit], error) {
-	return get[view.List[incident.Audit]](ctx, c, "audit"+query(f))
+	q := params(f)
+	if f.State != "" {
+		q.Del("state")
+		q.Set("action", f.State)
+	}
+	return get[view.List[incident.Audit]](ctx, c, "audit"+written(q))
 }
 
 // Record adds what the caller did elsewhere; the bridge fills in who that is.
@@ -176,7 +181,16 @@ type (
 	}
 )
 
-func query(f incident.Filter) string {
+func query(f incident.Filter) string { return written(params(f)) }
+
+func written(q url.Values) string {
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
+}
+
+func params(f incident.Filter) url.Values {
 	q := url.Values{}
 	set := func(name, value string) {
 		if value != "" {
@@ -186,6 +200,7 @@ func query(f incident.Filter) string {
 	set("state", f.State)
 	set("incident", f.Incident)
 	set("event", f.Event)
+	set("run", f.Run)
 	set("notifier", f.Notifier)
 	set("source", f.Source)
 	set("before", f.Before)
@@ -198,10 +213,7 @@ func query(f incident.Filter) string {
 	if f.Limit > 0 {
 		set("limit", strconv.Itoa(f.Limit))
 	}
-	if len(q) == 0 {
-		return ""
-	}
-	return "?" + q.Encode()
+	return q
 }
 
 func get[V any](ctx context.Context, c *Client, path string) (V, error) {

@@ -43,4 +43,3 @@ func OfDelivery(d incident.Delivery) Delivery {
 	}
 	return v
 }
-
