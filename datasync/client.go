@@ -1,23 +1,32 @@
-// Package datasync calls the Datasync API: a token, a run, a subscription.
+// Package datasync calls the Datasync API: tokens, trading partners,
+// transactions, runs and webhook subscriptions.
 //
-// It follows what is documented (JSON token request, bearer token, 4xx and 5xx
-// with a request_id) and assumes the rest where it says so. It never repeats a
-// run by itself but after a 401, which says that nothing happened: whether a
-// failed run may have acted is told by Error.Sent, and the caller decides.
+// Documented and relied on: the addresses, the JSON token request, the bearer
+// token that lives 60 minutes, `GET /transactions?status=failed`, the meaning
+// of 4xx (a configuration issue) and 5xx (an incident there), and a request_id
+// in every error. Assumed, because the documentation leaves it open: the names
+// of all fields of answers and of the body of a run, how a listing is paged and
+// its parameters are named, where an idempotency key is sent, and whether the
+// sandbox is a path or a host. What is assumed is configurable, or looked for
+// under every likely name with the whole answer kept beside it (Raw).
+//
+// A *read* (every GET, and the request for a token) changes nothing: it is
+// repeated after a 5xx, a 429 or a failure of the network within a time budget.
+// Everything else *acts*: it is never repeated but after a 401, which says that
+// nothing happened. Whether a failed call may have acted all the same is told
+// by Error.Sent, and the caller decides.
+//
+// A client reaches one environment: every URL is held against the configured
+// base before anything leaves, no redirect is followed, and of a link in an
+// answer only its cursor is used.
 package datasync
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptrace"
-	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"datasync-bridge/event"
@@ -29,28 +38,35 @@ const (
 	fieldParams   = "params"
 )
 
-const (
-	maxAnswer = 1 << 20
-	maxKey    = 255
-)
+const maxKey = 255
+
+// DefaultBudget is how long a read may take with all its repetitions.
+const DefaultBudget = 20 * time.Second
 
 // Options are what tests and the demo set; the zero value is for production.
 type Options struct {
+	// Now tells when a token is due. Budgets, pauses and the circuit breaker
+	// follow the clock of package time.
 	Now       func() time.Time
 	Log       *slog.Logger // default: silent
 	UserAgent string       // default datasync-bridge
+	// Budget bounds a read with its token and all repetitions, whatever time
+	// ctx leaves. Default 20s.
+	Budget time.Duration
 }
 
 // Client calls the API. It is safe for concurrent use.
 type Client struct {
-	cfg    Config
-	http   *http.Client
-	o      Options
-	tokens *tokens
+	cfg     Config
+	http    *http.Client
+	o       Options
+	tokens  *tokens
+	breaker *breaker
 }
 
 // New returns a client of the API that cfg names. The HTTP client brings the
-// deadline and the limits of every call; it must not follow redirects.
+// deadline and the limits of every attempt; should it follow redirects, it does
+// not do so here: a 307 would post a secret to an address nobody configured.
 func New(cfg Config, client *http.Client, o Options) *Client {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -61,10 +77,22 @@ func New(cfg Config, client *http.Client, o Options) *Client {
 	if o.UserAgent == "" {
 		o.UserAgent = "datasync-bridge"
 	}
-	c := &Client{cfg: cfg.WithDefaults(), http: client, o: o}
+	if o.Budget <= 0 {
+		o.Budget = DefaultBudget
+	}
+	own := *client
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c := &Client{cfg: cfg.WithDefaults(), http: &own, o: o, breaker: newBreaker(o.Log)}
 	c.tokens = &tokens{fetch: c.fetchToken, now: o.Now, turn: make(chan struct{}, 1)}
 	return c
 }
+
+// Environment is which Datasync this client calls.
+func (c *Client) Environment() event.Environment { return c.cfg.Environment }
+
+// Healthy reports whether calls are let through: false while Datasync has
+// failed so often in a row that the client leaves it alone for a while.
+func (c *Client) Healthy() bool { return c.breaker.healthy() }
 
 // RunAnswer is what Datasync said of a run that it accepted. Every field may
 // be empty: the answer's form is not documented.
@@ -72,13 +100,16 @@ type RunAnswer struct {
 	RunID     string
 	Status    string
 	RequestID string
+	// Raw is the whole answer without what looks like a secret; nil where it
+	// is no JSON.
+	Raw json.RawMessage
 }
 
 // Run starts a workflow under an idempotency key. A nil error means accepted,
 // not done: the outcome comes as an event. An *Error with Sent false, or with a
 // kind that refuses, means that nothing was run.
 func (c *Client) Run(ctx context.Context, workflow string, params map[string]any, key string) (RunAnswer, error) {
-	op := "run " + workflow
+	op := "run " + clean(workflow, maxID)
 	if !fitsHeader(key) {
 		return RunAnswer{}, &Error{Op: op, Kind: Payload, Message: "the idempotency key holds characters that no header may hold, or too many"}
 	}
@@ -87,6 +118,7 @@ func (c *Client) Run(ctx context.Context, workflow string, params map[string]any
 	}
 	a, err := c.call(ctx, request{
 		op:     op,
+		method: http.MethodPost,
 		path:   "/automations/run",
 		header: http.Header{http.CanonicalHeaderKey(c.cfg.Idempotency.Header): {key}},
 		body:   map[string]any{fieldWorkflow: workflow, fieldParams: params, c.cfg.Idempotency.Field: key},
@@ -95,9 +127,10 @@ func (c *Client) Run(ctx context.Context, workflow string, params map[string]any
 		return RunAnswer{}, err
 	}
 	return RunAnswer{
-		RunID:     clean(a.text("run_id", "run.id", "data.run_id", "id"), maxID),
-		Status:    clean(a.text("status", "run.status", "data.status"), maxID),
+		RunID:     clean(a.body.text("run_id", "run.id", "data.run_id", "id"), maxID),
+		Status:    clean(a.body.text("status", "run.status", "data.status"), maxID),
 		RequestID: a.requestID,
+		Raw:       c.withoutSecrets(a),
 	}, nil
 }
 
@@ -110,140 +143,29 @@ func fitsHeader(key string) bool {
 type Subscription struct {
 	ID        string
 	RequestID string
+	// Secret is the webhook secret, where the answer tells one (assumed).
+	Secret event.Secret
+	// Raw is the whole answer without what looks like a secret; nil where it
+	// is no JSON.
+	Raw json.RawMessage
 }
 
 // Subscribe asks Datasync to deliver events to an address.
 func (c *Client) Subscribe(ctx context.Context, name, address string, events []string) (Subscription, error) {
 	a, err := c.call(ctx, request{
-		op:   "subscribe " + name,
-		path: "/webhooks/subscriptions",
-		body: map[string]any{"name": name, "url": address, "events": events},
+		op:     "subscribe " + clean(name, maxID),
+		method: http.MethodPost,
+		path:   "/webhooks/subscriptions",
+		body:   map[string]any{"name": name, "url": address, "events": events},
 	})
 	if err != nil {
 		return Subscription{}, err
 	}
-	return Subscription{ID: clean(a.text("id", "subscription_id", "data.id"), maxID), RequestID: a.requestID}, nil
-}
-
-// request is one POST of a JSON body.
-type request struct {
-	op     string
-	path   string
-	header http.Header
-	body   any
-	token  string // "" for none
-}
-
-// call sends a request with a token. A 401 says that nothing happened, so it is
-// worth one more attempt with a new token.
-func (c *Client) call(ctx context.Context, r request) (answer, error) {
-	for attempt := 1; ; attempt++ {
-		text, err := c.tokens.get(ctx)
-		if err != nil {
-			return answer{}, c.unsent(r.op, err)
-		}
-		r.token = text
-		a, err := c.post(ctx, r)
-		e, failed := errors.AsType[*Error](err)
-		if !failed {
-			return a, err
-		}
-		if e.Kind != Token {
-			return answer{}, e
-		}
-		c.tokens.drop(text)
-		if attempt == 2 {
-			return answer{}, e
-		}
-		c.o.Log.Info("token refused, asking for another", "op", r.op, "request", e.RequestID)
-	}
-}
-
-// unsent is the failure to get a token, as a failure of the call that needed it.
-func (c *Client) unsent(op string, err error) error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return &Error{Op: op + ": " + e.Op, Kind: e.Kind, Status: e.Status, RequestID: e.RequestID,
-			Message: e.Message, RetryAfter: e.RetryAfter, Err: e.Err}
-	}
-	return &Error{Op: op, Kind: Network, Err: err}
-}
-
-// fetchToken asks for a JWT. The answer's field names are assumed, those of
-// OAuth first.
-func (c *Client) fetchToken(ctx context.Context) (string, time.Duration, error) {
-	a, err := c.post(ctx, request{
-		op:   "token",
-		path: "/auth/token",
-		body: map[string]string{"client_id": c.cfg.ClientID, "client_secret": c.cfg.ClientSecret.Reveal()},
-	})
-	if err != nil {
-		return "", 0, err
-	}
-	text := a.text("access_token", "token", "jwt", "data.access_token", "data.token")
-	if text == "" {
-		return "", 0, &Error{Op: "token", Kind: Unexpected, Status: a.status, RequestID: a.requestID,
-			Message: "the answer holds no access_token", Sent: true}
-	}
-	return text, time.Duration(a.number("expires_in", "data.expires_in") * float64(time.Second)), nil
-}
-
-// post makes one attempt. Any 2xx is an answer, all else an *Error.
-func (c *Client) post(ctx context.Context, r request) (answer, error) {
-	fail := func(kind Kind, sent bool, err error) (answer, error) {
-		return answer{}, &Error{Op: r.op, Kind: kind, Sent: sent, Err: cause(err)}
-	}
-	body, err := json.Marshal(r.body)
-	if err != nil {
-		return fail(Payload, false, err)
-	}
-	// A connection is where bytes begin to leave; before one there are none.
-	var connected atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-	})
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.BaseURL+r.path, bytes.NewReader(body))
-	if err != nil {
-		return fail(Payload, false, err)
-	}
-	// net/http takes a request with an Idempotency-Key for repeatable and sends
-	// it again when a connection dies. Without GetBody it cannot.
-	req.GetBody = nil
-	for name, values := range r.header {
-		req.Header[name] = values
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", c.o.UserAgent)
-	if r.token != "" {
-		req.Header.Set("Authorization", "Bearer "+r.token)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return fail(Network, connected.Load(), err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	// What cannot be read is missing from the answer; its status stands.
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	a := newAnswer(resp, text)
-	if a.status >= 200 && a.status <= 299 {
-		return a, nil
-	}
-	return answer{}, &Error{
-		Op: r.op, Kind: kindOf(a.status), Status: a.status, RequestID: a.requestID, Sent: true,
-		Message:    clean(c.redact(a.message(), r.token), maxMessage),
-		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.o.Now()),
-	}
-}
-
-// cause takes the URL out of an error of net/http: Op says what was asked.
-func cause(err error) error {
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		return ue.Err
-	}
-	return err
-}
-
-// redact takes out what an answer may have echoed.
-func (c *Client) redact(text, token string) string {
-	return replaceAll(text, event.Secret("").String(), c.cfg.ClientSecret.Reveal(), token)
+	return Subscription{
+		ID:        clean(a.body.text("id", "subscription_id", "subscription.id", "data.id"), maxID),
+		RequestID: a.requestID,
+		Secret: event.Secret(a.body.text("secret", "webhook_secret", "signing_secret",
+			"subscription.secret", "data.secret", "data.webhook_secret", "data.signing_secret")),
+		Raw: c.withoutSecrets(a),
+	}, nil
 }

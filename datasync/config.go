@@ -1,13 +1,12 @@
 package datasync
 
 import (
-	"net/url"
-	"regexp"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"datasync-bridge/event"
-	"datasync-bridge/outbound"
 )
 
 // Defaults of Config.
@@ -15,7 +14,25 @@ const (
 	DefaultBaseURL = "https://api.datasync.com/v1"
 	DefaultHeader  = "Idempotency-Key"
 	DefaultField   = "idempotency_key"
+	// DefaultPageSize is Transactions.PageSize; MaxPageSize bounds it.
+	DefaultPageSize = 100
+	MaxPageSize     = 1000
+	// StartNow is Reconcile.Start for polls that look at no history.
+	StartNow = "now"
 )
+
+// What the query parameters of a listing mean.
+const (
+	byStatus   = "status"
+	byPartner  = "partner"
+	byDocument = "document_type"
+	bySince    = "since"
+	byUntil    = "until"
+	byLimit    = "limit"
+	byCursor   = "cursor"
+)
+
+var meanings = []string{byStatus, byPartner, byDocument, bySince, byUntil, byLimit, byCursor}
 
 // Config is the datasync section: how to reach the API.
 type Config struct {
@@ -87,76 +104,73 @@ type Idempotency struct {
 	ConfirmedBy string `koanf:"confirmed_by"`
 }
 
-// WithDefaults fills what is not set.
+// WithDefaults fills what is not set. What it returns shares nothing with c.
 func (c Config) WithDefaults() Config {
-	if c.BaseURL == "" {
-		c.BaseURL = DefaultBaseURL
-	}
-	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	c.BaseURL = strings.TrimRight(firstOf(c.BaseURL, DefaultBaseURL), "/")
+	c.SandboxURL = strings.TrimRight(firstOf(c.SandboxURL, c.BaseURL+"/sandbox"), "/")
 	if c.Environment == "" {
 		c.Environment = event.Production
 	}
-	if c.Idempotency.Header == "" {
-		c.Idempotency.Header = DefaultHeader
+	c.Idempotency.Header = firstOf(c.Idempotency.Header, DefaultHeader)
+	c.Idempotency.Field = firstOf(c.Idempotency.Field, DefaultField)
+	c.Transactions = c.Transactions.withDefaults()
+	if c.Reconcile != nil {
+		r := c.Reconcile.withDefaults()
+		c.Reconcile = &r
 	}
-	if c.Idempotency.Field == "" {
-		c.Idempotency.Field = DefaultField
+	if c.Enrich != nil {
+		e := c.Enrich.withDefaults()
+		c.Enrich = &e
 	}
 	return c
 }
 
-var (
-	headerName = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+.^_|~-]{1,64}$`)
-	fieldName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
-)
-
-// ownHeaders are those that the client sets itself.
-var ownHeaders = map[string]bool{
-	"authorization": true, "content-type": true, "content-length": true, "accept": true,
-	"host": true, "user-agent": true, "connection": true, "transfer-encoding": true,
+func (t Transactions) withDefaults() Transactions {
+	params := map[string]string{}
+	for _, meaning := range meanings {
+		params[meaning] = meaning
+	}
+	maps.Copy(params, t.Params)
+	t.Params = params
+	if t.PageSize == 0 {
+		t.PageSize = DefaultPageSize
+	}
+	return t
 }
 
-// Validate reports every fault of a configuration with defaults. A bridge that
-// never calls the API needs neither client_id nor client_secret.
-func (c Config) Validate(report func(path, problem string)) {
-	if fault := checkBase(c.BaseURL); fault != "" {
-		report("base_url", fault)
+func (r Reconcile) withDefaults() Reconcile {
+	if r.Every == 0 {
+		r.Every = 5 * time.Minute
 	}
-	if c.ClientID == "" && c.ClientSecret != "" {
-		report("client_id", "is missing beside client_secret; create a client in the console under Settings → API Access")
+	if r.Overlap == 0 {
+		r.Overlap = 15 * time.Minute
 	}
-	if c.ClientID != "" && c.ClientSecret == "" {
-		report("client_secret", "is missing beside client_id; create a client in the console under Settings → API Access")
+	if r.QuietAfter == 0 {
+		r.QuietAfter = 30 * time.Minute
 	}
-	if !headerName.MatchString(c.Idempotency.Header) || ownHeaders[strings.ToLower(c.Idempotency.Header)] {
-		report("idempotency.header", "must name an HTTP header of its own, such as Idempotency-Key")
-	}
-	if !fieldName.MatchString(c.Idempotency.Field) || c.Idempotency.Field == fieldWorkflow || c.Idempotency.Field == fieldParams {
-		report("idempotency.field", "must name a body field of its own, such as idempotency_key")
-	}
+	r.Start = firstOf(r.Start, StartNow)
+	return r
 }
 
-func checkBase(text string) string {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Host == "":
-		return "must be a URL, such as " + DefaultBaseURL
-	case u.User != nil:
-		return "must hold no user and password; use client_id and client_secret"
-	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		return "must end with its path; remove the query"
+func (e Enrich) withDefaults() Enrich {
+	if e.MaxAge == 0 {
+		e.MaxAge = 24 * time.Hour
 	}
-	if err := outbound.Allowed(u); err != nil {
-		return strings.TrimPrefix(err.Error(), outbound.ErrRefused.Error()+": ")
+	if len(e.Remind) == 0 {
+		e.Remind = []int{60, 30, 14, 7, 1}
 	}
-	return ""
+	e.Remind, e.Partners = slices.Clone(e.Remind), slices.Clone(e.Partners)
+	return e
 }
 
 // Configured reports whether the API may be called at all.
 func (c Config) Configured() bool { return c.ClientID != "" && c.ClientSecret != "" }
 
-// Loopback reports whether the API is a stand-in on this machine.
-func (c Config) Loopback() bool {
-	u, err := url.Parse(c.BaseURL)
-	return err == nil && outbound.Loopback(u.Hostname())
+// Back is how far back the first poll begins: zero for now.
+func (r Reconcile) Back() time.Duration {
+	d, err := event.ParseDuration(r.Start)
+	if err != nil {
+		return 0
+	}
+	return d
 }

@@ -1,6 +1,7 @@
 package datasync
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -41,6 +42,9 @@ type Error struct {
 	// token) may have left. Without it nothing can have happened.
 	Sent bool
 	Err  error
+
+	passing bool // a repetition may go better
+	acts    bool // what was asked changes something there
 }
 
 func (e *Error) Error() string {
@@ -57,6 +61,8 @@ func (e *Error) Reason() string {
 	switch {
 	case e.Status != 0:
 		return strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, firstOf(e.Message, strings.ToLower(http.StatusText(e.Status)))))
+	case e.Message != "" && e.Err != nil:
+		return e.Message + ": " + e.Err.Error()
 	case e.Message != "":
 		return e.Message
 	case e.Err != nil:
@@ -66,6 +72,58 @@ func (e *Error) Reason() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Advice says what kind of fault this is and what to do next, in one or two
+// sentences for the one who called.
+func (e *Error) Advice() string {
+	text := e.next()
+	switch e.Kind {
+	case Server, Network, Unexpected:
+		if e.Sent && e.acts {
+			text += "; it may have taken effect all the same, so look before you repeat it"
+		}
+	case Payload, Token, Scope, NotFound, RateLimit:
+	}
+	if e.RequestID != "" {
+		text += "; in a ticket, quote request " + e.RequestID
+	}
+	return text
+}
+
+func (e *Error) next() string {
+	switch e.Kind {
+	case Payload:
+		if e.Status == 0 {
+			return "Nothing was sent: correct what is named and try again"
+		}
+		return "Datasync found the request invalid: correct what it names and try again"
+	case Token:
+		return "Datasync does not accept the credentials: check datasync.client_id and datasync.client_secret; " +
+			"clients are created in the console under Settings → API Access"
+	case Scope:
+		return "The API client lacks a scope: give it the one for this call in the console under Settings → API Access"
+	case NotFound:
+		return "Datasync does not know it: check the id, and that datasync.base_url, or sandbox_url, is the API's"
+	case RateLimit:
+		if e.RetryAfter > 0 {
+			return "Too many requests: try again in " + e.RetryAfter.Round(time.Second).String()
+		}
+		return "Too many requests: try again in a few minutes"
+	case Server:
+		return "An incident on Datasync's side, nothing to change here: try again later"
+	case Network:
+		if errors.Is(e, ErrPaused) {
+			return "Nothing was sent: Datasync failed several times in a row and is left alone for a moment; try again in " +
+				max(time.Second, e.RetryAfter.Round(time.Second)).String()
+		}
+		return "No whole answer came: check datasync.base_url, or sandbox_url, the network and the proxy, and try again"
+	case Unexpected:
+		if e.Status >= 300 && e.Status <= 399 {
+			return "A redirect, which is never followed: set datasync.base_url, or sandbox_url, to where the API is"
+		}
+	}
+	return "An answer that the documentation does not explain: check that datasync.base_url, or sandbox_url, is the API's"
+}
 
 func kindOf(status int) Kind {
 	switch status {
