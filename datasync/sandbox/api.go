@@ -3,39 +3,56 @@ package sandbox
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
-
-	"github.com/golang-jwt/jwt/v5"
+		"strings"
 
 	"datasync-bridge/outbound"
 )
 
 const maxBody = 1 << 20
 
-// Handler answers the API under /v1, and what tells the sandbox to act under
-// /_control.
+// maxSubscriptions bounds those of one world.
+const maxSubscriptions = 100
+
+// Handler answers the API of both worlds, under /v1 and /v1/sandbox, and what
+// tells them to act under /_control and /_control/sandbox.
 func (s *Sandbox) Handler() http.Handler {
-	api := http.NewServeMux()
-	api.HandleFunc("POST /v1/auth/token", s.postToken)
-	api.Handle("POST /v1/webhooks/subscriptions", s.authorized(s.postSubscription))
-	api.Handle("POST /v1/automations/run", s.authorized(s.postRun))
-	api.Handle("GET /v1/transactions", s.authorized(s.listTransactions))
-	api.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.refuse(w, http.StatusNotFound, "not_found", "no such address: "+r.Method+" "+r.URL.Path)
-	})
 	root := http.NewServeMux()
-	s.control(root)
-	root.Handle("/", s.faulty(api))
+	root.Handle("/", s.faulty(s.routes()))
+	s.control(root, "/_control")
+	if s.inner != nil {
+		root.Handle(s.inner.base+"/", s.inner.faulty(s.inner.routes()))
+		s.inner.control(root, "/_control/sandbox")
+	}
 	return root
+}
+
+func (s *Sandbox) routes() http.Handler {
+	api := http.NewServeMux()
+	api.HandleFunc("POST "+s.base+"/auth/token", s.postToken)
+	for pattern, one := range map[string]struct {
+		scope  string
+		handle http.HandlerFunc
+	}{
+		"POST /partners":               {ScopePartnersWrite, s.postPartner},
+		"GET /partners/{id}":           {ScopePartnersRead, s.getPartner},
+		"POST /webhooks/subscriptions": {ScopeWebhooks, s.postSubscription},
+		"POST /automations/run":        {ScopeAutomations, s.postRun},
+		"GET /transactions":            {ScopeTransactions, s.listTransactions},
+		"GET /transactions/{id}":       {ScopeTransactions, s.getTransaction},
+	} {
+		method, path, _ := strings.Cut(pattern, " ")
+		api.Handle(method+" "+s.base+path, s.authorized(one.scope, one.handle))
+	}
+	api.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.refuse(w, http.StatusNotFound, "not_found", "no such address: "+r.Method+" "+quote(r.URL.Path))
+	})
+	return api
 }
 
 // answer writes a body with a request_id in the header; errors carry it in the
@@ -81,53 +98,6 @@ func (s *Sandbox) read(w http.ResponseWriter, r *http.Request, into any) bool {
 	return true
 }
 
-func (s *Sandbox) postToken(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		ID     string `json:"client_id"`
-		Secret string `json:"client_secret"`
-	}
-	if !s.read(w, r, &in) {
-		return
-	}
-	if in.ID != s.o.ClientID || in.Secret != s.o.ClientSecret.Reveal() {
-		s.refuse(w, http.StatusUnauthorized, "invalid_client", "unknown client_id or wrong client_secret")
-		return
-	}
-	now := s.o.Clock()
-	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
-		Issuer: "datasync-sandbox", Subject: in.ID,
-		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(s.o.TokenLifetime)),
-	}).SignedString(s.key)
-	if err != nil {
-		s.refuse(w, http.StatusInternalServerError, "server_error", "the token cannot be signed")
-		return
-	}
-	s.answer(w, http.StatusOK, map[string]any{
-		"access_token": text, "token_type": "Bearer", "expires_in": int(s.o.TokenLifetime.Seconds()),
-	})
-}
-
-// authorized lets through who bears a token of this sandbox that has not expired.
-func (s *Sandbox) authorized(next http.HandlerFunc) http.Handler {
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired(), jwt.WithTimeFunc(s.o.Clock))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		text, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !bearer {
-			s.refuse(w, http.StatusUnauthorized, "missing_token", "send Authorization: Bearer with a token of POST /auth/token")
-			return
-		}
-		_, err := parser.Parse(text, func(*jwt.Token) (any, error) { return s.key, nil })
-		switch {
-		case errors.Is(err, jwt.ErrTokenExpired):
-			s.refuse(w, http.StatusUnauthorized, "expired_token", "the token has expired")
-		case err != nil:
-			s.refuse(w, http.StatusUnauthorized, "invalid_token", "the token is not one of this Datasync")
-		default:
-			next(w, r)
-		}
-	})
-}
-
 func (s *Sandbox) postSubscription(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Name   string   `json:"name"`
@@ -154,55 +124,19 @@ func (s *Sandbox) postSubscription(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	sub := subscription{id: s.id("sub"), name: in.Name, url: in.URL, events: in.Events}
-	s.subscriptions = append(s.subscriptions, sub)
+	full := len(s.subscriptions) >= maxSubscriptions
+	var sub subscription
+	if !full {
+		sub = subscription{id: s.id("sub"), name: in.Name, url: in.URL, events: in.Events}
+		s.subscriptions = append(s.subscriptions, sub)
+		s.poke()
+	}
 	s.mu.Unlock()
+	if full {
+		s.refuse(w, http.StatusUnprocessableEntity, "invalid_payload", fmt.Sprintf("this sandbox keeps %d subscriptions at most", maxSubscriptions))
+		return
+	}
 	s.answer(w, http.StatusCreated, map[string]any{"id": sub.id, "name": sub.name, "url": sub.url, "events": sub.events, "status": "active"})
-}
-
-// listTransactions filters by status, partner, document_type and the time since
-// and until (RFC 3339); the parameters' names are assumed.
-func (s *Sandbox) listTransactions(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	var bounds [2]time.Time
-	for i, name := range []string{"since", "until"} {
-		if text := q.Get(name); text != "" {
-			at, err := time.Parse(time.RFC3339, text)
-			if err != nil {
-				s.refuse(w, http.StatusUnprocessableEntity, "invalid_payload", name+" must be a time such as 2026-03-10T14:00:00Z")
-				return
-			}
-			bounds[i] = at
-		}
-	}
-	limit := 100
-	if text := q.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 1000 {
-			s.refuse(w, http.StatusUnprocessableEntity, "invalid_payload", "limit must be 1 to 1000")
-			return
-		}
-		limit = n
-	}
-	fits := func(t *Transaction) bool {
-		return (q.Get("status") == "" || t.Status == q.Get("status")) &&
-			(q.Get("partner") == "" || t.Partner.ID == q.Get("partner")) &&
-			(q.Get("document_type") == "" || t.DocumentType == q.Get("document_type")) &&
-			(bounds[0].IsZero() || !t.OccurredAt.Before(bounds[0])) &&
-			(bounds[1].IsZero() || t.OccurredAt.Before(bounds[1]))
-	}
-	list, more := []any{}, false
-	s.mu.Lock()
-	for _, id := range s.order {
-		if t := s.transactions[id]; fits(t) {
-			if more = len(list) == limit; more {
-				break
-			}
-			list = append(list, t.data())
-		}
-	}
-	s.mu.Unlock()
-	s.answer(w, http.StatusOK, map[string]any{"transactions": list, "has_more": more})
 }
 
 // quote names what a caller sent.

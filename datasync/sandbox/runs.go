@@ -21,7 +21,8 @@ type ranOnce struct {
 	body string
 }
 
-// Runs returns the runs that were started, oldest first.
+// Runs returns the runs that truly ran, oldest first, whatever their callers
+// were answered: a repeated key is there twice only with IgnoreKeys.
 func (s *Sandbox) Runs() []Run {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,15 +88,21 @@ func (s *Sandbox) faultOf(run Run, keyInBody string) string {
 // start runs, or answers as before where the key is known; s.mu is held.
 func (s *Sandbox) start(run Run) (status int, answer map[string]any) {
 	body, _ := json.Marshal([]any{run.Workflow, run.Params}) // it came as JSON
-	if before, used := s.runs[run.Key]; used && run.Key != "" && !s.o.IgnoreKeys {
+	if before, used := s.runs[run.Key]; used && !s.o.IgnoreKeys {
 		if before.body != string(body) {
 			return http.StatusConflict, nil
 		}
 		return http.StatusOK, map[string]any{"run_id": before.run, "status": "accepted", "replayed": true}
 	}
 	run.ID = s.id("run")
+	if len(s.started) >= maxKept {
+		delete(s.runs, s.started[0].Key)
+		s.started = s.started[1:]
+	}
 	s.started = append(s.started, run)
-	s.runs[run.Key] = ranOnce{run.ID, string(body)}
+	if run.Key != "" {
+		s.runs[run.Key] = ranOnce{run.ID, string(body)}
+	}
 	s.follow(run)
 	return http.StatusAccepted, map[string]any{"run_id": run.ID, "status": "accepted"}
 }

@@ -1,13 +1,16 @@
 // Package sandbox is a local stand-in of Datasync: it issues expiring tokens,
-// takes webhook subscriptions and delivers signed events to them, runs
-// automations that change a transaction and send the events that follow, lists
-// failed transactions, and fails on request.
+// keeps trading partners, takes webhook subscriptions and delivers signed events
+// to them, runs automations that change a transaction and send the events that
+// follow, lists transactions, plays incidents to rehearse, and fails on request.
+//
+// One process holds two worlds that share nothing: the one under /v1, and
+// Datasync's own sandbox environment under /v1/sandbox (InSandbox).
 //
 // It is as faithful as the documentation allows, and where that is silent it
 // does what the bridge assumes by default: nothing here proves how Datasync
 // itself behaves. It keeps all in memory and delivers to loopback only. An
 // event is *emitted* once and *delivered* to each subscription that wants it,
-// possibly several times.
+// possibly several times; a *lost* one is emitted and never delivered.
 package sandbox
 
 import (
@@ -40,8 +43,14 @@ type Options struct {
 	SignatureHeader string
 	// TokenLifetime is 60 minutes, as documented.
 	TokenLifetime time.Duration
-	// Environment stands in every event. Default production, so that what is
-	// rehearsed is what would happen.
+	// Scopes are what a token may do; a call that needs another is answered 403
+	// missing_scope. Default: all of AllScopes, whose names are assumed.
+	Scopes []string
+	// WithoutReadOne takes GET /transactions/{id} away, which is assumed and not
+	// documented.
+	WithoutReadOne bool
+	// Environment stands in every event of the world under /v1. Default
+	// production, so that what is rehearsed is what would happen.
 	Environment event.Environment
 	// Workflows are those that can be run.
 	Workflows []string
@@ -78,6 +87,9 @@ func (o Options) withDefaults() Options {
 	if o.TokenLifetime == 0 {
 		o.TokenLifetime = time.Hour
 	}
+	if o.Scopes == nil {
+		o.Scopes = AllScopes()
+	}
 	if o.Workflows == nil {
 		o.Workflows = []string{"resend_status", "resend_acknowledgment", "resend_invoice", "resend_shipment", "reprocess_shipment", "regenerate_mdn"}
 	}
@@ -105,20 +117,37 @@ func setText[T ~string](field *T, value T) {
 	}
 }
 
-// Sandbox is one Datasync of its own. It is safe for concurrent use.
+// Bounds of what is kept: the oldest is forgotten.
+const (
+	maxKept         = 10_000 // events, deliveries, runs and what is held back
+	maxTransactions = 100_000
+	maxPartners     = 10_000
+	maxQueued       = 100_000 // deliveries that wait; beyond that they are lost
+)
+
+// Sandbox is one world of a Datasync of its own. It is safe for concurrent use.
 type Sandbox struct {
-	o   Options
-	key []byte // signs tokens; another for each sandbox
+	o     Options
+	base  string   // of its addresses: /v1 or /v1/sandbox
+	inner *Sandbox // the sandbox environment; nil in itself
+	key   []byte   // signs tokens; another for each world
 
 	mu            sync.Mutex
 	serial        int
+	generation    int // of tokens: older ones have expired
+	placed        int // transactions that were ever put
 	transactions  map[string]*Transaction
 	order         []string // of transactions
+	partners      map[string]*Partner
+	partnerOrder  []string
 	subscriptions []subscription
 	runs          map[string]ranOnce // by idempotency key
 	started       []Run
 	failing       []Failure // of runs to come
-	faults        map[string][]Fault
+	api           apiFaults
+	calls         map[string]int
+	listed        int // answered listings of what failed
+	hooks         hookFaults
 	events        map[string]emitted
 	eventOrder    []string
 	queue         []delivery
@@ -129,18 +158,41 @@ type Sandbox struct {
 
 // New returns an empty sandbox. Run or Serve makes it deliver.
 func New(o Options) *Sandbox {
+	o = o.withDefaults()
+	s := newWorld(o, "/v1")
+	o.Environment = event.Sandbox
+	o.Seed += "s" // no id is in both worlds
+	s.inner = newWorld(o, "/v1/sandbox")
+	return s
+}
+
+func newWorld(o Options, base string) *Sandbox {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
 	return &Sandbox{
-		o: o.withDefaults(), key: key,
+		o: o, base: base, key: key,
 		transactions: map[string]*Transaction{},
+		partners:     map[string]*Partner{},
 		runs:         map[string]ranOnce{},
-		faults:       map[string][]Fault{},
+		calls:        map[string]int{},
 		events:       map[string]emitted{},
 		open:         map[string]int{},
 		changed:      make(chan struct{}),
 	}
 }
+
+// InSandbox returns the world under /v1/sandbox: the same API with its own
+// tokens, partners, transactions, subscriptions, runs and faults. Called on that
+// world, it returns itself.
+func (s *Sandbox) InSandbox() *Sandbox {
+	if s.inner == nil {
+		return s
+	}
+	return s.inner
+}
+
+// Environment is what this world's events say.
+func (s *Sandbox) Environment() event.Environment { return s.o.Environment }
 
 // Secret returns the text that signs deliveries, for the bridge's configuration.
 func (s *Sandbox) Secret() event.Secret { return s.o.Secret }
@@ -152,7 +204,7 @@ func (s *Sandbox) Serve(ctx context.Context, ln net.Listener) error {
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      time.Minute, // a fault may delay an answer
+		WriteTimeout:      maxDelay + 30*time.Second, // a fault may delay an answer
 		IdleTimeout:       time.Minute,
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}

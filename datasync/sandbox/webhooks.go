@@ -15,10 +15,7 @@ import (
 	"time"
 )
 
-const (
-	maxKept   = 10_000 // events and deliveries, the oldest are forgotten
-	maxQuoted = 1 << 10
-)
+const maxQuoted = 1 << 10
 
 type subscription struct {
 	id, name, url string
@@ -132,18 +129,24 @@ func (s *Sandbox) until(ctx context.Context, done func() bool) error {
 	}
 }
 
+// remember keeps an event for Redeliver; s.mu is held.
+func (s *Sandbox) remember(e emitted) {
+	if _, known := s.events[e.id]; known {
+		return
+	}
+	s.events[e.id] = e
+	s.eventOrder = append(s.eventOrder, e.id)
+	if len(s.eventOrder) > maxKept {
+		delete(s.events, s.eventOrder[0])
+		s.eventOrder = s.eventOrder[1:]
+	}
+}
+
 // enqueue queues an event for every subscription that wants it; s.mu is held.
 func (s *Sandbox) enqueue(e emitted) {
-	if _, known := s.events[e.id]; !known {
-		s.events[e.id] = e
-		s.eventOrder = append(s.eventOrder, e.id)
-		if len(s.eventOrder) > maxKept {
-			delete(s.events, s.eventOrder[0])
-			s.eventOrder = s.eventOrder[1:]
-		}
-	}
+	s.remember(e)
 	for _, sub := range s.subscriptions {
-		if e.kind == "" || sub.wants(e.kind) {
+		if (e.kind == "" || sub.wants(e.kind)) && len(s.queue) < maxQueued {
 			s.queue = append(s.queue, delivery{event: e, to: sub, attempt: 1})
 			s.open[e.id]++
 		}
@@ -151,11 +154,14 @@ func (s *Sandbox) enqueue(e emitted) {
 	s.poke()
 }
 
-// Run delivers what is emitted until ctx is done. First attempts keep the order
-// of emission; a retry overtakes nothing and holds up nothing.
+// Run delivers what is emitted in both worlds until ctx is done. First attempts
+// keep the order of emission; a retry overtakes nothing and holds up nothing.
 func (s *Sandbox) Run(ctx context.Context) {
-	var retries sync.WaitGroup
-	defer retries.Wait()
+	var others sync.WaitGroup
+	defer others.Wait()
+	if s.inner != nil {
+		others.Go(func() { s.inner.Run(ctx) })
+	}
 	for {
 		var next delivery
 		err := s.until(ctx, func() bool {
@@ -170,7 +176,7 @@ func (s *Sandbox) Run(ctx context.Context) {
 		}
 		if pause, again := s.attempt(ctx, next); again {
 			next.attempt++
-			retries.Go(func() { s.requeue(ctx, next, pause) })
+			others.Go(func() { s.requeue(ctx, next, pause) })
 		}
 	}
 }
@@ -198,10 +204,7 @@ func (s *Sandbox) attempt(ctx context.Context, d delivery) (pause time.Duration,
 	s.o.Log.Info("delivered", "event", d.event.id, "type", d.event.kind, "to", d.to.name, "attempt", d.attempt, "status", status)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.delivered) >= maxKept {
-		s.delivered = slices.Delete(s.delivered, 0, maxKept/10)
-	}
-	s.delivered = append(s.delivered, Delivery{
+	s.delivered = keep(s.delivered, Delivery{
 		Event: d.event.id, Type: d.event.kind, Subscription: d.to.id, Attempt: d.attempt,
 		At: s.o.Clock(), Status: status, Answer: answer, Last: !again,
 	})

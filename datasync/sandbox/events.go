@@ -28,21 +28,9 @@ type Transaction struct {
 	Deadline      time.Time         `json:"deadline"` // of its SLA; zero is none
 	DeadlineName  string            `json:"deadline_name"`
 	AwaitsReceipt string            `json:"awaits_receipt"` // the acknowledgment that is overdue: "997"
-}
+	Failure       Failure           `json:"failure"`        // the last one, listed while it fails
 
-// Partner is a trading partner.
-type Partner struct {
-	ID      string  `json:"id"`
-	Name    string  `json:"name"`
-	Contact Contact `json:"contact"`
-}
-
-// Contact is whom to call there.
-type Contact struct {
-	Name  string `json:"name"`
-	Email string `json:"email"`
-	Phone string `json:"phone"`
-	Hours string `json:"hours"`
+	place int // among all that were ever put, from 1
 }
 
 // Failure is the error of an event.
@@ -66,7 +54,8 @@ const (
 const stamp = "2006-01-02T15:04:05.000Z07:00"
 
 // Put adds a transaction, or replaces the one with its id, and returns the id;
-// an empty one is filled in. Nothing is told.
+// an empty one is filled in. The partner that it names is then known too. Nothing
+// is told.
 func (s *Sandbox) Put(t Transaction) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,10 +70,19 @@ func (s *Sandbox) Put(t Transaction) string {
 		t.OccurredAt = s.o.Clock()
 	}
 	t.References = maps.Clone(t.References)
-	if _, known := s.transactions[t.ID]; !known {
+	if before := s.transactions[t.ID]; before != nil {
+		t.place = before.place
+	} else {
+		s.placed++
+		t.place = s.placed
 		s.order = append(s.order, t.ID)
+		if len(s.order) > maxTransactions {
+			delete(s.transactions, s.order[0])
+			s.order = s.order[1:]
+		}
 	}
 	s.transactions[t.ID] = &t
+	s.mention(t.Partner)
 	return t.ID
 }
 
@@ -186,6 +184,9 @@ func (s *Sandbox) move(id, status, eventType string, data map[string]any) string
 	defer s.mu.Unlock()
 	if t := s.transactions[id]; t != nil {
 		t.Status, t.OccurredAt = status, s.o.Clock()
+		if object, has := data["error"].(map[string]any); has {
+			t.Failure = failureOf(object)
+		}
 	}
 	return s.emit(eventType, id, data)
 }
@@ -228,7 +229,7 @@ func (s *Sandbox) emit(eventType, transaction string, data map[string]any) strin
 		s.o.Log.Error("event cannot be written as JSON", "type", eventType, "err", err)
 		return ""
 	}
-	s.enqueue(emitted{id: id, kind: eventType, body: body})
+	s.dispatch(emitted{id: id, kind: eventType, body: body})
 	return id
 }
 
@@ -262,16 +263,16 @@ func (t *Transaction) data() map[string]any {
 	return data
 }
 
-func (p Partner) object() map[string]any {
-	c := p.Contact
-	return filled(map[string]any{
-		"id": p.ID, "name": p.Name,
-		"contact": filled(map[string]any{"name": c.Name, "email": c.Email, "phone": c.Phone, "hours": c.Hours}),
-	})
-}
-
 func (f Failure) object() map[string]any {
 	return filled(map[string]any{"code": f.Code, "category": f.Category, "message": f.Message, "retryable": f.Retryable})
+}
+
+// failureOf reads what object writes, and what a person told by hand.
+func failureOf(object map[string]any) Failure {
+	text := func(key string) string { t, _ := object[key].(string); return t }
+	f := Failure{Code: text("code"), Category: text("category"), Message: text("message")}
+	f.Retryable, _ = object["retryable"].(bool)
+	return f
 }
 
 // filled drops what is empty: Datasync leaves out what it does not know.
