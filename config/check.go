@@ -99,7 +99,7 @@ func (c *Config) checkSources(b *book, below func(string) func(path, text string
 
 func (c *Config) checkRemediations(b *book) {
 	_, problems := remediation.Compile(c.Remediations, remediation.Options{
-		BaseURLLoopback: c.Datasync.Loopback(), Configured: c.Datasync.Configured(),
+		Environment: c.Datasync.Environment, Configured: c.Datasync.Configured(), CanRead: true, ConfigHash: c.Hash,
 	})
 	for _, p := range problems {
 		b.problem(p.Path, p.Text, false)

@@ -313,7 +313,7 @@ var later = []string{
 	"defaults.title", "defaults.text", "defaults.digest", "defaults.only_during", "defaults.outside", "defaults.hold",
 	"rules[].only_during", "rules[].outside", "rules[].title", "rules[].text", "rules[].digest", "rules[].hold", "rules[].enrich",
 	"rules[].inhibit",
-	"remediations[].hold", "remediations[].approve", "remediations[].approvers", "remediations[].approval",
+	"remediations[].approvers", "remediations[].approval",
 	"remediations[].expires", "remediations[].confirm", "remediations[].idempotent",
 	"admin.console", "admin.slack", "admin.pagerduty",
 }

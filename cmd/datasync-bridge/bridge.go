@@ -75,7 +75,10 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 		return err
 	}
 	api := datasync.New(b.cfg.Datasync, client, datasync.Options{Log: b.log})
-	b.worker = remediation.NewWorker(b.store, parts.machine, api, remediation.WorkerOptions{Log: b.log})
+	b.worker = remediation.NewWorker(b.store, parts.machine, api, remediation.NewReader(api), remediation.WorkerOptions{
+		Log: b.log, Environment: b.cfg.Datasync.Environment, Config: func() string { return b.cfg.Hash },
+		Idempotent: b.cfg.Datasync.Idempotency.ConfirmedBy != "",
+	})
 	b.receiver, err = receiver.New(b.cfg.Server, b.cfg.Sources, b.store, receiver.Options{
 		Ready: b.ready, Log: b.log, Observe: b.metrics.received,
 	})

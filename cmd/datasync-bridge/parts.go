@@ -42,7 +42,7 @@ func compile(cfg *config.Config) (parts, error) {
 	// The load has refused every fault, so what is left are warnings.
 	table, _ := routing.Compile(cfg.Routing(), cfg.Names())
 	guard, _ := remediation.Compile(cfg.Remediations, remediation.Options{
-		BaseURLLoopback: cfg.Datasync.Loopback(), Configured: cfg.Datasync.Configured(),
+		Environment: cfg.Datasync.Environment, Configured: cfg.Datasync.Configured(), CanRead: true, ConfigHash: cfg.Hash,
 	})
 	return parts{mapper: m, table: table, machine: &incident.Machine{Settings: settings(cfg)}, guard: guard}, nil
 }

@@ -11,27 +11,54 @@ import (
 	"datasync-bridge/routing/incident"
 )
 
-// The modes. ModeApprove is named only to be refused by its name.
+// The modes.
 const (
 	ModeOff     = "off"
 	ModeDryRun  = "dry-run"
-	ModeAuto    = "auto"
 	ModeApprove = "approve"
+	ModeAuto    = "auto"
 )
 
-// DefaultCooldown is the least time between two runs for one transaction.
-const DefaultCooldown = 15 * time.Minute
+// What a workflow may do; the operator says which, Datasync does not.
+const (
+	Resend     = "resend"         // sends the document again
+	Reprocess  = "reprocess"      // translates it again, which may create new documents
+	Regenerate = "regenerate-mdn" // makes the receipt of an inbound message anew
+)
+
+// Defaults of Config.
+const (
+	// DefaultCooldown is the least time between two runs for one transaction.
+	DefaultCooldown = 15 * time.Minute
+	// DefaultExpiry is how long a request for approval stands.
+	DefaultExpiry = 4 * time.Hour
+)
 
 // Config is one entry of remediations.
 type Config struct {
 	Name     string `koanf:"name"`
 	Workflow string `koanf:"workflow"`
+	// Does is what the workflow does: resend (default), reprocess or
+	// regenerate-mdn. Nothing in Datasync confirms it.
+	Does string `koanf:"does"`
 	// Params are typed values; texts are templates over the event's fields.
 	Params map[string]any `koanf:"params"`
-	// Mode is off, dry-run (default) or auto; approve comes later.
+	// Mode is off, dry-run (default), approve or auto.
 	Mode     string        `koanf:"mode"`
 	Limit    Limit         `koanf:"limit"`
 	Cooldown time.Duration `koanf:"cooldown"` // default 15m
+	// Approve says who is asked in mode approve.
+	Approve Approve `koanf:"approve"`
+	// Hold is how long pagers wait for a run of mode auto to help. Default 0s:
+	// not at all; at most 1h.
+	Hold time.Duration `koanf:"hold"`
+	// Idempotent lets a workflow that reprocesses run in mode auto.
+	Idempotent Idempotent `koanf:"idempotent"`
+	// Override lifts what mode auto refuses, nil for nothing.
+	Override *Override `koanf:"override"`
+	// UnsentCodes are values of error.code that mean that no byte reached the
+	// partner; assumed. Default: DefaultUnsentCodes.
+	UnsentCodes []string `koanf:"unsent_codes"`
 }
 
 // Limit is written as "2/24h". Defaults: 1/24h, 5/1h, 20/1h.
@@ -41,40 +68,50 @@ type Limit struct {
 	Overall        string `koanf:"overall"`
 }
 
+// Approve says who may approve a run, and how.
+type Approve struct {
+	// By are authenticated names: "ana", or "local:root" for who is on the machine.
+	By      []string      `koanf:"by"`
+	Expires time.Duration `koanf:"expires"` // default 4h, 1m to 7d
+	// TwoAbove is a decimal amount, in whatever currency: above it, and where a
+	// document of money tells none, two different people must approve.
+	TwoAbove string `koanf:"two_above"`
+}
+
+// Idempotent is an operator's word that reprocessing twice does nothing twice.
+type Idempotent struct {
+	ConfirmedBy string `koanf:"confirmed_by"`
+}
+
+// Override lets mode auto run what it refuses, for one of these document types
+// in one of these classes. It names itself in the record.
+type Override struct {
+	By            string        `koanf:"by"`
+	Why           string        `koanf:"why"`
+	DocumentTypes []string      `koanf:"document_types"`
+	Classes       []event.Class `koanf:"classes"`
+}
+
+// DefaultUnsentCodes are the codes that say that no connection came about. A
+// timeout of the answer is not among them: the document may have arrived.
+var DefaultUnsentCodes = []string{
+	"CONNECTION_REFUSED", "CONNECT_TIMEOUT", "DNS_FAILURE", "DNS_ERROR",
+	"HOST_UNREACHABLE", "NETWORK_UNREACHABLE", "TLS_HANDSHAKE_FAILED",
+}
+
 // WithDefaults fills what is not set.
 func (c Config) WithDefaults() Config {
+	c.Does = cmp.Or(c.Does, Resend)
 	c.Mode = cmp.Or(c.Mode, ModeDryRun)
 	c.Cooldown = cmp.Or(c.Cooldown, DefaultCooldown)
 	c.Limit.PerTransaction = cmp.Or(c.Limit.PerTransaction, "1/24h")
 	c.Limit.PerPartner = cmp.Or(c.Limit.PerPartner, "5/1h")
 	c.Limit.Overall = cmp.Or(c.Limit.Overall, "20/1h")
+	c.Approve.Expires = cmp.Or(c.Approve.Expires, DefaultExpiry)
+	if c.UnsentCodes == nil {
+		c.UnsentCodes = DefaultUnsentCodes
+	}
 	return c
-}
-
-// Validate reports every fault of an entry with defaults that can be seen from
-// the entry alone. Compile reports these as well.
-func (c Config) Validate(report func(path, problem string)) {
-	if c.Name == "" {
-		report("name", "is missing; rules name it in remediate")
-	}
-	if c.Workflow == "" {
-		report("workflow", "is missing; name the Datasync workflow to run")
-	}
-	switch c.Mode {
-	case ModeOff, ModeDryRun, ModeAuto:
-	case ModeApprove:
-		report("mode", "approve is not supported in this version; use dry-run")
-	default:
-		report("mode", fmt.Sprintf("%q is no mode; use off, dry-run or auto", c.Mode))
-	}
-	if c.Cooldown < 0 {
-		report("cooldown", fmt.Sprintf("must not be negative (got %s)", c.Cooldown))
-	}
-	_, faults := c.limits()
-	_, more := parseParams(c.Params)
-	for _, f := range append(faults, more...) {
-		report(f.path, f.text)
-	}
 }
 
 // limits parses what is written.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -13,7 +14,9 @@ import (
 	"datasync-bridge/routing/incident"
 )
 
-var auto = remediation.Options{BaseURLLoopback: true, Configured: true}
+var auto = remediation.Options{Configured: true, CanRead: true, ConfigHash: "hash 1"}
+
+func contains(text, part string) bool { return strings.Contains(text, part) }
 
 // entry is a remediation in a mode.
 func entry(mode string) remediation.Config {
@@ -86,15 +89,22 @@ func TestQueuedRunHoldsAllThatTheCallNeeds(t *testing.T) {
 		"empty": "", "bol": "{{ .transaction.references.bol }}",
 	}
 	c.Limit.PerTransaction = "2/24h"
+	c.Hold = 5 * time.Minute
+	at := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
 	d := named
 	d.Incident = "in_1"
 	got := compile(t, auto, c).Propose(failure(
 		field(event.Amount, 1234567.5), field(event.ReferencePrefix+"bol", "B1"), field(event.ReferencePrefix+"bol.no", "B2"),
-		func(ev *event.Event) { ev.Data = map[string]any{"reason": "line down"} },
+		field(event.Currency, "USD"), field("transaction.occurred_at", at.Add(-time.Hour)),
+		func(ev *event.Event) { ev.Data, ev.OccurredAt = map[string]any{"reason": "line down"}, at },
 	), d)
 	want := []incident.Run{{
 		Remediation: "resend-status", Workflow: "resend_status", Incident: "in_1", Event: "ev_1",
 		Environment: event.Production, Transaction: "txn_1", Partner: "par_1", State: incident.RunQueued,
+		Class: event.Connectivity, Mode: remediation.ModeAuto, Does: remediation.Resend, Config: "hash 1", Hold: 5 * time.Minute,
+		Facts: incident.Facts{
+			Partner: "par_1", Document: "214", Direction: "outbound", Amount: "1234567.5", Currency: "USD", OccurredAt: at.Add(-time.Hour),
+		},
 		Params: map[string]any{
 			"transaction_id": "txn_1", "note": "PAR_1 line down", "times": json.Number("3"), "force": true, "nothing": nil,
 			"deep": map[string]any{"list": []any{"ev_1", 1.5}}, "amount": "1234567.5",
@@ -162,79 +172,6 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Which document in which class may run without a person, in each mode. All
-// that is not listed is refused.
-func TestDocumentsAndClasses(t *testing.T) {
-	may := map[string][]event.Class{}
-	for _, receipt := range []string{"997", "999", "TA1", "CONTRL"} {
-		may[receipt] = []event.Class{event.Connectivity, event.PartnerFault, event.Platform, event.Storage}
-	}
-	for _, latest := range []string{"214", "846", "990", "IFTSTA"} {
-		may[latest] = []event.Class{event.Connectivity, event.AckOverdue}
-	}
-	documents := []string{
-		"997", "999", "TA1", "CONTRL", "214", "846", "990", "IFTSTA", "contrl",
-		"856", "DESADV", "940", "945", "943", "944", "850", "860", "204", "ORDERS", "ORDCHG", "IFTMIN",
-		"810", "210", "INVOIC", "820", "REMADV", "812", "830", "855", "824", "APERAK", "ORDRSP", "XYZ", "0214", " ",
-	}
-	classes := []event.Class{
-		event.Connectivity, event.Authentication, event.Certificate, event.Configuration, event.Integrity, event.PartnerFault,
-		event.Validation, event.MappingFault, event.Storage, event.Platform, event.MDNTimeout, event.MDNNegative,
-		event.FunctionalReject, event.AckOverdue, event.SLA, event.AutomationFault, event.QuarantineClass, event.UnknownClass,
-		event.BridgeClass, "of a later version",
-	}
-	guards := map[string]*remediation.Guard{}
-	for _, mode := range []string{remediation.ModeOff, remediation.ModeDryRun, remediation.ModeAuto} {
-		guards[mode] = compile(t, auto, entry(mode))
-	}
-	allowed := 0
-	for _, document := range documents {
-		for _, class := range classes {
-			want := incident.RunRefused
-			for _, c := range may[strings.ToUpper(document)] {
-				if c == class {
-					want = ""
-					allowed++
-				}
-			}
-			for mode, g := range guards {
-				runs := g.Propose(failure(field(event.DocumentType, document), func(ev *event.Event) { ev.Class = class }), named)
-				expect := want
-				if want == "" {
-					expect = map[string]incident.RunState{remediation.ModeDryRun: incident.RunDry, remediation.ModeAuto: incident.RunQueued}[mode]
-				}
-				if mode == remediation.ModeOff {
-					if len(runs) != 0 {
-						t.Errorf("%s %s off: %+v", document, class, runs)
-					}
-					continue
-				}
-				if len(runs) != 1 || runs[0].State != expect || (expect == incident.RunRefused) != (runs[0].Why != "" && runs[0].Params == nil) {
-					t.Errorf("%s %s %s: %+v, want %s", document, class, mode, runs, expect)
-				}
-			}
-		}
-	}
-	if allowed != 5*4+4*2 { // contrl is CONTRL
-		t.Errorf("%d pairs are allowed, want 28", allowed)
-	}
-}
-
-// A resend in these classes is refused for the class itself, whatever the
-// document would allow.
-func TestClassesThatAreNeverResentSayWhy(t *testing.T) {
-	g := compile(t, auto, entry(remediation.ModeAuto))
-	for _, class := range []event.Class{
-		event.MDNTimeout, event.Certificate, event.Authentication, event.Configuration,
-		event.MDNNegative, event.FunctionalReject, event.Validation, event.MappingFault,
-	} {
-		runs := g.Propose(failure(func(ev *event.Event) { ev.Class = class }), named)
-		if len(runs) != 1 || runs[0].State != incident.RunRefused || !strings.HasPrefix(runs[0].Why, class.Words()+": ") {
-			t.Errorf("%s: %+v, want a refusal that begins with the class", class, runs)
-		}
-	}
-}
-
 func TestSeveralRulesMayNameOneRemediation(t *testing.T) {
 	g := compile(t, auto, entry(remediation.ModeAuto))
 	runs := g.Propose(failure(), incident.Decision{Remediate: []string{"resend-status", "resend-status", "gone"}})
@@ -259,10 +196,8 @@ func TestCompileTellsAllFaults(t *testing.T) {
 		{name: "none"},
 		{name: "no name", change: func(c *remediation.Config) { c.Name = "" }, want: []string{"name: missing"}},
 		{name: "no workflow", change: func(c *remediation.Config) { c.Workflow = "" }, want: []string{"workflow: missing"}},
-		{name: "approve", change: func(c *remediation.Config) { c.Mode = "approve" }, want: []string{"mode: not supported in this version"}},
 		{name: "another mode", change: func(c *remediation.Config) { c.Mode = "yolo" }, want: []string{"mode: no mode"}},
-		{name: "auto on the internet", change: func(c *remediation.Config) { c.Mode = "auto" }, o: remediation.Options{Configured: true}, want: []string{"mode: guard rails of a later version"}},
-		{name: "auto without credentials", change: func(c *remediation.Config) { c.Mode = "auto" }, o: remediation.Options{BaseURLLoopback: true}, want: []string{"mode: client_id"}},
+		{name: "auto without credentials", change: func(c *remediation.Config) { c.Mode = "auto" }, want: []string{"mode: client_id"}},
 		{name: "limits", change: func(c *remediation.Config) {
 			c.Limit = remediation.Limit{PerTransaction: "2", PerPartner: "0/1h", Overall: "3/0s"}
 		}, want: []string{"limit.overall: window", "limit.per_partner: nothing", "limit.per_transaction: no limit"}},

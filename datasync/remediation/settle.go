@@ -3,6 +3,7 @@ package remediation
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"datasync-bridge/datasync"
@@ -19,6 +20,8 @@ const (
 	// maxRateLimitPause.
 	rateLimitPause    = 30 * time.Second
 	maxRateLimitPause = 15 * time.Minute
+	// readFor is how long a transaction that cannot be read is tried.
+	readFor = time.Hour
 )
 
 // settled returns a run as it stands after a call: done, failed, unknown, or
@@ -38,19 +41,29 @@ func settled(run incident.Run, answer datasync.RunAnswer, err error, now time.Ti
 		if answer.RunID != "" {
 			run.Why += ", it is " + answer.RunID + " there"
 		}
+	case typed && harmless(e) && run.Attempts < maxAttempts:
+		return again(run, err, fmt.Sprintf("asked for %s, to be asked again: %s", run.Transaction, e.Reason()), now, jitter)
 	case typed && harmless(e):
-		return again(run, e, now, jitter)
+		return failed(run, fmt.Sprintf("asked for %s %d times: %s", run.Transaction, run.Attempts, e.Reason()), now)
 	case typed && refused(e):
-		run.State, run.EndedAt = incident.RunFailed, now
-		run.Why = fmt.Sprintf("asked for %s: %s", run.Transaction, e.Reason())
+		return failed(run, fmt.Sprintf("asked for %s: %s", run.Transaction, e.Reason()), now)
 	default:
-		reason := fmt.Sprint(err)
-		if typed {
-			reason = e.Reason()
-		}
-		run = unknown(run, reason, now)
+		return unknown(run, reason(err), now)
 	}
 	return run
+}
+
+// unread returns a started run whose transaction could not be read, or whose
+// guard rails could not be looked at: nothing was sent this time, so it is
+// tried again for a while.
+func unread(run incident.Run, err error, now time.Time, jitter float64) incident.Run {
+	if e, typed := errors.AsType[*datasync.Error](err); typed && refused(e) {
+		return refusedBy(run, "the transaction could not be read before the call: "+e.Reason(), now)
+	}
+	if now.Sub(run.StartedAt) >= readFor {
+		return refusedBy(run, fmt.Sprintf("the transaction could not be read before the call for %s: %s", readFor, reason(err)), now)
+	}
+	return again(run, err, fmt.Sprintf("%s is to be read again before the call: %s", run.Transaction, reason(err)), now, jitter)
 }
 
 // harmless reports that nothing can have happened and that a later attempt may
@@ -76,34 +89,68 @@ func refused(e *datasync.Error) bool {
 	return false
 }
 
-func again(run incident.Run, e *datasync.Error, now time.Time, jitter float64) incident.Run {
-	if run.Attempts >= maxAttempts {
-		run.State, run.EndedAt = incident.RunFailed, now
-		run.Why = fmt.Sprintf("asked for %s %d times: %s", run.Transaction, run.Attempts, e.Reason())
-		return run
+// again queues a run under its key, after a pause.
+func again(run incident.Run, err error, why string, now time.Time, jitter float64) incident.Run {
+	pause := maxPause
+	if n := max(0, run.Attempts-1); n < 6 {
+		pause = min(maxPause, firstPause<<n)
 	}
-	pause := min(maxPause, firstPause<<max(0, run.Attempts-1))
 	pause = pause/2 + time.Duration(jitter*float64(pause/2))
-	if e.Kind == datasync.RateLimit {
+	if e, typed := errors.AsType[*datasync.Error](err); typed && e.Kind == datasync.RateLimit {
 		pause = rateLimitPause
 		if e.RetryAfter > 0 {
 			pause = min(e.RetryAfter, maxRateLimitPause)
 		}
 	}
-	run.State, run.NextAt = incident.RunQueued, now.Add(pause)
-	run.Why = fmt.Sprintf("asked for %s, to be asked again: %s", run.Transaction, e.Reason())
+	run.State, run.NextAt, run.EndedAt, run.Why = incident.RunQueued, now.Add(pause), time.Time{}, why
 	return run
 }
 
-// unknown is a run that may have acted: it is never sent again by itself.
+// reason is an error without what was asked and without the request id.
+func reason(err error) string {
+	if e, typed := errors.AsType[*datasync.Error](err); typed {
+		return e.Reason()
+	}
+	return fmt.Sprint(err)
+}
+
+// mayHaveActed reports that an earlier call of this run may have acted,
+// whatever becomes of it later: it was unknown before.
+func mayHaveActed(run incident.Run) bool { return run.Checks > 0 }
+
+// unknown is a run that may have acted: it is looked into, soon.
 func unknown(run incident.Run, reason string, now time.Time) incident.Run {
-	run.State, run.EndedAt = incident.RunUnknown, now
+	if run.Checks >= len(checkAfter) {
+		return leave(run, "asked again: "+reason, now)
+	}
+	run.State, run.EndedAt, run.NextAt = incident.RunUnknown, now, now.Add(checkAfter[0])
 	run.Why = fmt.Sprintf("asked for %s under key %s: %s", run.Transaction, run.Key, reason)
 	return run
 }
 
+// failed ends a run that did nothing, unless an earlier call of it may have
+// acted: then only a person can say.
+func failed(run incident.Run, why string, now time.Time) incident.Run {
+	return ended(run, incident.RunFailed, why, now)
+}
+
+// refusedBy ends a run before its call, with the same care.
 func refusedBy(run incident.Run, why string, now time.Time) incident.Run {
-	run.State, run.EndedAt = incident.RunRefused, now
-	run.Why = why
+	return ended(run, incident.RunRefused, why, now)
+}
+
+func ended(run incident.Run, state incident.RunState, why string, now time.Time) incident.Run {
+	if mayHaveActed(run) {
+		return leave(run, why, now)
+	}
+	run.State, run.EndedAt, run.NextAt, run.Why = state, now, time.Time{}, why
+	return run
+}
+
+// leave hands an unknown run to a person.
+func leave(run incident.Run, why string, now time.Time) incident.Run {
+	run.State, run.EndedAt, run.NextAt = incident.RunUnknown, now, time.Time{}
+	run.Why = fmt.Sprintf("%s, key %s: %s; look in Datasync what it did, then tell by runs clear %s",
+		run.Transaction, run.Key, strings.TrimSuffix(why, "."), run.ID)
 	return run
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,16 +28,20 @@ func SwitchedOff(value string) bool {
 // is the most that a shutdown may take.
 const recordFor = 3 * time.Second
 
-// Queue holds runs. A claim stores the key and counts the limits before any
-// call; its run comes back started, or refused with the reason.
+// Queue holds runs. A claim returns what is due: a queued run comes back
+// started, its key stored and its limits counted before any call, or refused
+// with the reason; one that is proposed, awaiting or unknown comes back as it is.
 type Queue interface {
 	ClaimRun(ctx context.Context, lease time.Duration) (run *incident.Run, next time.Time, err error)
 	// LapsedRuns lists runs that were started under a lease that has ended.
 	LapsedRuns(ctx context.Context) ([]incident.Run, error)
+	Run(ctx context.Context, id string) (incident.Run, error)
+	Runs(ctx context.Context, f incident.Filter) ([]incident.Run, error)
+	Switches(ctx context.Context) ([]incident.Switch, error)
 }
 
-// Book holds incidents. A run in a plan must still be under its lease, else
-// Apply returns incident.ErrConflict.
+// Book holds incidents. A run in a plan must be as it was when it was read
+// (Lease.Token), else Apply returns incident.ErrConflict.
 type Book interface {
 	Load(ctx context.Context, q incident.Query) (incident.View, error)
 	Apply(ctx context.Context, p incident.Plan) error
@@ -58,7 +60,7 @@ type Store interface {
 	Clock
 }
 
-// Planner tells what the end of a run changes.
+// Planner tells what a change of a run's state changes beside.
 type Planner interface {
 	RunChanged(v incident.View, run incident.Run, now time.Time) incident.Plan
 }
@@ -71,11 +73,20 @@ type Client interface {
 // WorkerOptions tune the worker. Every field has a default.
 type WorkerOptions struct {
 	Log *slog.Logger // default: silent
+	// Environment is which Datasync the client calls. Default production.
+	Environment event.Environment
+	// Config is the hash of the configuration that is in force. Default "".
+	Config func() string
+	// Idempotent reports that somebody has confirmed that a repeated key runs
+	// nothing twice (datasync.idempotency.confirmed_by).
+	Idempotent bool
+	// ReadTimeout bounds one reading with its token. Default 15s.
+	ReadTimeout time.Duration
 	// CallTimeout bounds one call with its token, and so the time a shutdown
 	// may wait. Default 8s.
 	CallTimeout time.Duration
-	// Lease is how long a claimed run is this process's. It must outlast the
-	// call and the recording of its outcome. Default 1m.
+	// Lease is how long a claimed run is this process's. Default 1m; never less
+	// than reading, call and the recording of the outcome may take together.
 	Lease time.Duration
 	// Poll is the longest pause between two looks at the store. Default 30s.
 	Poll time.Duration
@@ -83,18 +94,18 @@ type WorkerOptions struct {
 	Getenv func(string) string
 }
 
-// Worker carries runs out, one at a time.
-type Worker struct {
-	store   Store
-	planner Planner
-	client  Client
-	o       WorkerOptions
-}
-
-// NewWorker returns a worker; Run makes it work.
-func NewWorker(store Store, planner Planner, client Client, o WorkerOptions) *Worker {
+func (o WorkerOptions) withDefaults() WorkerOptions {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Environment == "" {
+		o.Environment = event.Production
+	}
+	if o.Config == nil {
+		o.Config = func() string { return "" }
+	}
+	if o.ReadTimeout == 0 {
+		o.ReadTimeout = 15 * time.Second
 	}
 	if o.CallTimeout == 0 {
 		o.CallTimeout = 8 * time.Second
@@ -102,13 +113,39 @@ func NewWorker(store Store, planner Planner, client Client, o WorkerOptions) *Wo
 	if o.Lease == 0 {
 		o.Lease = time.Minute
 	}
+	// What comes before the call waits for the store as well.
+	o.Lease = max(o.Lease, o.ReadTimeout+o.CallTimeout+3*recordFor)
 	if o.Poll == 0 {
 		o.Poll = 30 * time.Second
 	}
 	if o.Getenv == nil {
 		o.Getenv = os.Getenv
 	}
-	return &Worker{store, planner, client, o}
+	return o
+}
+
+// Worker carries runs out, one at a time.
+type Worker struct {
+	store   Store
+	planner Planner
+	client  Client
+	reader  Reader
+	o       WorkerOptions
+	nudge   chan struct{} // capacity 1: the configuration changed
+	swept   *string       // the configuration that was swept for last
+}
+
+// NewWorker returns a worker; Run makes it work.
+func NewWorker(store Store, planner Planner, client Client, reader Reader, o WorkerOptions) *Worker {
+	return &Worker{store: store, planner: planner, client: client, reader: reader, o: o.withDefaults(), nudge: make(chan struct{}, 1)}
+}
+
+// ConfigChanged makes the worker look now at what another configuration voids.
+func (w *Worker) ConfigChanged() {
+	select {
+	case w.nudge <- struct{}{}:
+	default:
+	}
 }
 
 // Run carries runs out until ctx is done. A call in hand is finished and its
@@ -126,128 +163,118 @@ func (w *Worker) Run(ctx context.Context) error {
 	return nil
 }
 
-// work settles what lapsed and carries out all that is due. It returns when to
-// look again, zero for no known time.
+// work settles what lapsed, voids what another configuration proposed, and
+// carries out all that is due. It returns when to look again, zero for no known
+// time.
 func (w *Worker) work(ctx context.Context) (next time.Time, err error) {
 	lapsed, err := w.store.LapsedRuns(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
 	for _, run := range lapsed {
-		if err := w.record(ctx, unknown(run, "the bridge was interrupted while it asked", w.store.Now())); err != nil {
+		after := unknown(run, "the bridge was interrupted while it asked", w.store.Now())
+		if err := w.record(ctx, run, after); err != nil {
 			return time.Time{}, err
 		}
+	}
+	if err := w.sweep(ctx); err != nil {
+		return time.Time{}, err
 	}
 	for ctx.Err() == nil {
 		run, next, err := w.store.ClaimRun(ctx, w.o.Lease)
 		if err != nil || run == nil {
 			return next, err
 		}
-		// From here to the record nothing may be cut short.
-		if err := w.carryOut(context.WithoutCancel(ctx), *run); err != nil {
+		if err := w.record(ctx, *run, w.carryOut(ctx, *run)); err != nil {
 			return time.Time{}, err
 		}
 	}
 	return time.Time{}, nil
 }
 
-// carryOut makes the one call of a claimed run, unless something forbids it,
-// and records what came of it.
-func (w *Worker) carryOut(ctx context.Context, run incident.Run) error {
-	if run.State == incident.RunRefused { // by a limit, when it was claimed
-		run = refusedBy(run, run.Why, w.store.Now())
-	} else {
-		why, err := w.forbidden(ctx, run)
-		switch {
-		case err != nil:
-			// Nothing was sent; the claim lapses if this cannot be recorded either.
-			e := &datasync.Error{Op: "run " + run.Workflow, Kind: datasync.Network, Err: err}
-			run = settled(run, datasync.RunAnswer{}, e, w.store.Now(), rand.Float64())
-		case why != "":
-			run = refusedBy(run, why, w.store.Now())
-		default:
-			run = w.call(ctx, run)
+// sweep voids, once for each configuration, what another one proposed: nothing
+// of it may start, and nobody need think about it.
+func (w *Worker) sweep(ctx context.Context) error {
+	config := w.o.Config()
+	if w.swept != nil && *w.swept == config {
+		return nil
+	}
+	for _, state := range []incident.RunState{incident.RunProposed, incident.RunAwaiting, incident.RunQueued} {
+		f := incident.Filter{State: string(state), Limit: 1000}
+		for {
+			runs, err := w.store.Runs(ctx, f)
+			if err != nil {
+				return err
+			}
+			for _, run := range runs {
+				f.Before = run.ID
+				if run.Config == config {
+					continue
+				}
+				if err := w.record(ctx, run, refusedBy(run, voided, w.store.Now())); err != nil {
+					return err
+				}
+			}
+			if len(runs) < f.Limit {
+				break
+			}
 		}
 	}
-	return w.record(ctx, run)
+	w.swept = &config
+	return nil
 }
 
-// forbidden says why a run must not be sent now, whatever was decided before.
-func (w *Worker) forbidden(ctx context.Context, run incident.Run) (why string, err error) {
-	if SwitchedOff(w.o.Getenv(KillSwitch)) {
-		return "runs are switched off by the variable " + KillSwitch, nil
-	}
-	// A run may have waited: what recovered meanwhile must not be sent again.
-	q := incident.Query{Environment: run.Environment, Handles: []string{"txn:" + run.Transaction}}
-	if run.Incident != "" {
-		q.Incidents = []string{run.Incident}
-	}
-	view, err := w.store.Load(ctx, q)
-	if err != nil {
-		return "", err
-	}
-	if !stillOpen(view, run) {
-		return "the transaction is no longer open", nil
-	}
-	return "", nil
-}
-
-// stillOpen looks among the members found by handle and among those that the
-// incident lists, because a handle may be spelled otherwise than the id.
-func stillOpen(view incident.View, run incident.Run) bool {
-	for _, m := range view.Matched {
-		if m.Open && m.Transaction == run.Transaction && (run.Incident == "" || m.Incident == run.Incident) {
-			return true
-		}
-	}
-	for _, in := range view.Incidents {
-		if in.ID == run.Incident && in.State == incident.Open && slices.ContainsFunc(in.Listed, func(m incident.Member) bool {
-			return m.Open && m.Transaction == run.Transaction
-		}) {
-			return true
-		}
-	}
-	return false
-}
-
-func (w *Worker) call(ctx context.Context, run incident.Run) incident.Run {
-	ctx, cancel := context.WithTimeout(ctx, w.o.CallTimeout)
-	defer cancel()
-	answer, err := w.client.Run(ctx, run.Workflow, run.Params, run.Key)
-	run = settled(run, answer, err, w.store.Now(), rand.Float64())
-	w.o.Log.Info("run", "run", run.ID, "incident", run.Incident, "workflow", run.Workflow, "transaction", run.Transaction,
-		"state", run.State, "attempt", run.Attempts, "request", run.RequestID, "err", err)
-	return run
-}
+// errMoved says that a run is no longer as it was read: somebody else's change
+// counts, this one does not.
+var errMoved = errors.New("run has moved on")
 
 // record commits what became of a run. A store that is busy or out for a while
 // is waited for; a run that cannot be recorded lapses, and then is unknown.
-func (w *Worker) record(ctx context.Context, run incident.Run) error {
+// Whoever changed the run meanwhile had the right to.
+func (w *Worker) record(ctx context.Context, before, after incident.Run) error {
 	ctx = context.WithoutCancel(ctx)
 	deadline := w.store.Now().Add(recordFor)
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := w.apply(ctx, run)
+		err := w.apply(ctx, before, after)
+		if errors.Is(err, errMoved) {
+			w.o.Log.Warn("a run was changed by somebody else meanwhile", "run", after.ID, "state", after.State, "reason", after.Why)
+			return nil
+		}
 		passing := errors.Is(err, incident.ErrConflict) || errors.Is(err, event.ErrBusy) || errors.Is(err, event.ErrUnavailable)
 		if err == nil || !passing || w.store.Now().After(deadline) {
 			return err
 		}
-		w.pause(ctx, nil, w.store.Now().Add(pause))
+		w.rest(ctx, pause)
 	}
 }
 
-func (w *Worker) apply(ctx context.Context, run incident.Run) error {
-	if run.State == incident.RunQueued {
-		return w.store.Apply(ctx, incident.Plan{Runs: []incident.Run{run}})
+func (w *Worker) apply(ctx context.Context, before, after incident.Run) error {
+	plan := incident.Plan{Runs: []incident.Run{after}}
+	if told(before, after) {
+		var q incident.Query
+		if after.Incident != "" {
+			q.Incidents = []string{after.Incident}
+		}
+		view, err := w.store.Load(ctx, q)
+		if err != nil {
+			return err
+		}
+		plan = w.planner.RunChanged(view, after, w.store.Now())
 	}
-	var q incident.Query
-	if run.Incident != "" {
-		q.Incidents = []string{run.Incident}
-	}
-	view, err := w.store.Load(ctx, q)
-	if err != nil {
+	err := w.store.Apply(ctx, plan)
+	if !errors.Is(err, incident.ErrConflict) {
 		return err
 	}
-	return w.store.Apply(ctx, w.planner.RunChanged(view, run, w.store.Now()))
+	if now, loadErr := w.store.Run(ctx, after.ID); loadErr == nil && now.Lease.Token != after.Lease.Token {
+		return errMoved
+	}
+	return err
+}
+
+// told reports whether people hear of a change: not of another try, nor of a
+// check that leads to a later one.
+func told(before, after incident.Run) bool {
+	return after.State != incident.RunQueued && (after.State != before.State || after.NextAt.IsZero())
 }
 
 // pause waits for a change, a due time or the end; never longer than Poll.
@@ -260,6 +287,17 @@ func (w *Worker) pause(ctx context.Context, changed <-chan struct{}, next time.T
 	defer timer.Stop()
 	select {
 	case <-changed:
+	case <-w.nudge:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// rest waits between two tries to record.
+func (w *Worker) rest(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
 	case <-timer.C:
 	case <-ctx.Done():
 	}

@@ -23,6 +23,13 @@ import (
 	"datasync-bridge/store/sqlite"
 )
 
+// echo says of each transaction what its event said.
+type echo struct{}
+
+func (echo) Read(_ context.Context, run incident.Run) (remediation.Reading, error) {
+	return remediation.Reading{Found: true, Status: "failed", Environment: run.Environment, Facts: run.Facts}, nil
+}
+
 // house is a real store with a clock that the test moves, the real incident
 // machine, and a worker that calls client.
 type house struct {
@@ -104,8 +111,9 @@ func (h *house) fail(g *remediation.Guard, transaction string, change ...func(*e
 func (h *house) work(client remediation.Client) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	w := remediation.NewWorker(h.store, h.machine, client, remediation.WorkerOptions{
-		Poll: 5 * time.Millisecond, CallTimeout: 2 * time.Second,
+	w := remediation.NewWorker(h.store, h.machine, client, echo{}, remediation.WorkerOptions{
+		Config: func() string { return "hash 1" },
+		Poll:   5 * time.Millisecond, CallTimeout: 2 * time.Second,
 		Getenv: func(name string) string {
 			if name != remediation.KillSwitch {
 				h.t.Errorf("the worker reads %s", name)
@@ -343,7 +351,7 @@ func TestStopFinishesTheCallInHand(t *testing.T) {
 	c := &slowCall{called: make(chan struct{}), release: make(chan struct{})}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
-	w := remediation.NewWorker(h.store, h.machine, c, remediation.WorkerOptions{})
+	w := remediation.NewWorker(h.store, h.machine, c, echo{}, remediation.WorkerOptions{Config: func() string { return "hash 1" }})
 	go func() { ended <- w.Run(ctx) }()
 	<-c.called
 	stop()
@@ -387,7 +395,9 @@ func TestOutcomeWaitsForTheStore(t *testing.T) {
 			c := &calls{answer: accept}
 			ctx, stop := context.WithCancel(t.Context())
 			ended := make(chan error)
-			go func() { ended <- remediation.NewWorker(s, h.machine, c, remediation.WorkerOptions{}).Run(ctx) }()
+			go func() {
+				ended <- remediation.NewWorker(s, h.machine, c, echo{}, remediation.WorkerOptions{Config: func() string { return "hash 1" }}).Run(ctx)
+			}()
 			h.run(inc, is(incident.RunDone))
 			stop()
 			if err := <-ended; err != nil || c.n.Load() != 1 {

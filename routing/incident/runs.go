@@ -45,8 +45,12 @@ type Run struct {
 	// say the same.
 	Class event.Class
 	Facts Facts
-	// Mode is that of its remediation when it was proposed.
+	// Mode is that of its remediation when it was proposed, and Does what the
+	// workflow does by the operator's word: resend, reprocess, regenerate-mdn.
 	Mode string
+	Does string
+	// Money reports that its document moves money.
+	Money bool
 	// Config is the hash of the configuration that proposed it. Under another
 	// one an approval is void.
 	Config string
@@ -97,6 +101,8 @@ type Approval struct {
 	// By lists who may give it; Needed is how many different ones must.
 	By     []string
 	Needed int
+	// Lasts is how long a request stands once it is made.
+	Lasts time.Duration
 	// AskedAt and Expires are set when the request is made.
 	AskedAt time.Time
 	Expires time.Time

@@ -1,0 +1,203 @@
+package remediation
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"datasync-bridge/routing/incident"
+)
+
+// carryOut takes the one step that a claimed run is due for, and returns the
+// run as it stands then.
+func (w *Worker) carryOut(ctx context.Context, run incident.Run) incident.Run {
+	switch run.State {
+	case incident.RunStarted:
+		return w.start(ctx, run)
+	case incident.RunProposed:
+		return w.ask(ctx, run)
+	case incident.RunAwaiting:
+		return w.await(run)
+	case incident.RunUnknown:
+		return w.check(ctx, run)
+	case incident.RunRefused: // by a limit, a switch or the breaker, when it was claimed
+		return refusedBy(run, run.Why, w.store.Now())
+	}
+	return run
+}
+
+// start makes the one call of a run, unless something forbids it now, whatever
+// was decided before.
+func (w *Worker) start(ctx context.Context, run incident.Run) incident.Run {
+	why, err := w.mayCall(ctx, run)
+	now := w.store.Now()
+	switch {
+	case err != nil:
+		return unread(run, err, now, rand.Float64())
+	case why != "":
+		return refusedBy(run, why, now)
+	case now.Add(w.o.CallTimeout + recordFor).After(run.Lease.Until):
+		return unread(run, errors.New("what comes before the call took too long"), now, rand.Float64())
+	}
+	return w.call(ctx, run)
+}
+
+// mayCall says why a run must not be sent, "" where it may. The order counts:
+// the reading takes time, so the switches are looked at again after it.
+func (w *Worker) mayCall(ctx context.Context, run incident.Run) (why string, err error) {
+	if why, err := w.forbidden(ctx, run); err != nil || why != "" {
+		return why, err
+	}
+	if why := unapproved(run, w.store.Now()); why != "" {
+		return why, nil
+	}
+	r, err := w.read(ctx, run)
+	if err != nil {
+		return "", err
+	}
+	if why := agree(run, r); why != "" {
+		return why, nil
+	}
+	if run.Mode == ModeApprove && bound(run, r) != run.Approval.Bound {
+		return "the transaction is not as it was when the run was approved", nil
+	}
+	return w.stopped(ctx, run)
+}
+
+// forbidden says why a run may not go on, whether it is to be asked for or to
+// be sent, as far as the bridge itself knows.
+func (w *Worker) forbidden(ctx context.Context, run incident.Run) (why string, err error) {
+	if why, err := w.stopped(ctx, run); err != nil || why != "" {
+		return why, err
+	}
+	switch {
+	case run.Config != w.o.Config():
+		return voided, nil
+	case run.Environment != w.o.Environment:
+		return "it is of " + string(run.Environment) + ", and the client calls " + string(w.o.Environment), nil
+	}
+	if why := outOfHours(run, w.store.Now()); why != "" {
+		return why, nil
+	}
+	// A run may have waited: what recovered meanwhile must not be sent again.
+	q := incident.Query{Environment: run.Environment, Handles: []string{"txn:" + run.Transaction}}
+	if run.Incident != "" {
+		q.Incidents = []string{run.Incident}
+	}
+	view, err := w.store.Load(ctx, q)
+	if err != nil {
+		return "", err
+	}
+	if !stillOpen(view, run) {
+		return "the transaction is no longer open", nil
+	}
+	return "", nil
+}
+
+// stopped says who stopped all runs or those of this remediation, "" for nobody.
+func (w *Worker) stopped(ctx context.Context, run incident.Run) (why string, err error) {
+	if SwitchedOff(w.o.Getenv(KillSwitch)) {
+		return "runs are switched off by the variable " + KillSwitch, nil
+	}
+	switches, err := w.store.Switches(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, s := range switches {
+		if s.Off && (s.Scope == "" || s.Scope == run.Remediation) {
+			return strings.TrimSpace(s.Scope+" runs are stopped by ") + " " + said(s.Mark), nil
+		}
+	}
+	return "", nil
+}
+
+// outOfHours is where a partner's hours and maintenance windows will be
+// honoured (safety rule R7); they come with calendars.
+func outOfHours(incident.Run, time.Time) string { return "" }
+
+// stillOpen looks among the members found by handle and among those that the
+// incident lists, because a handle may be spelled otherwise than the id.
+func stillOpen(view incident.View, run incident.Run) bool {
+	for _, m := range view.Matched {
+		if m.Open && m.Transaction == run.Transaction && (run.Incident == "" || m.Incident == run.Incident) {
+			return true
+		}
+	}
+	for _, in := range view.Incidents {
+		if in.ID == run.Incident && in.State == incident.Open && slices.ContainsFunc(in.Listed, func(m incident.Member) bool {
+			return m.Open && m.Transaction == run.Transaction
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// read asks Datasync about a run's transaction. A shutdown may cut it short:
+// nothing hangs on it.
+func (w *Worker) read(ctx context.Context, run incident.Run) (Reading, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.o.ReadTimeout)
+	defer cancel()
+	return w.reader.Read(ctx, run)
+}
+
+// call sends a run. From here to the record nothing may be cut short.
+func (w *Worker) call(ctx context.Context, run incident.Run) incident.Run {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.o.CallTimeout)
+	defer cancel()
+	answer, err := w.client.Run(ctx, run.Workflow, run.Params, run.Key)
+	run = settled(run, answer, err, w.store.Now(), rand.Float64())
+	w.o.Log.Info("run", "run", run.ID, "incident", run.Incident, "workflow", run.Workflow, "transaction", run.Transaction,
+		"state", run.State, "attempt", run.Attempts, "request", run.RequestID, "err", err)
+	return run
+}
+
+// ask reads the transaction of a proposed run and asks for approval of what it
+// finds.
+func (w *Worker) ask(ctx context.Context, run incident.Run) incident.Run {
+	why, err := w.forbidden(ctx, run)
+	var r Reading
+	if err == nil && why == "" {
+		if r, err = w.read(ctx, run); err == nil {
+			why = agree(run, r)
+		}
+	}
+	now := w.store.Now()
+	switch {
+	case err != nil && now.Sub(run.CreatedAt) >= readFor:
+		return refusedBy(run, "the transaction could not be read: "+reason(err), now)
+	case err != nil:
+		w.o.Log.Info("a transaction could not be read; trying again", "run", run.ID, "transaction", run.Transaction, "err", err)
+		run.NextAt = now.Add(patience(now.Sub(run.CreatedAt), 5*time.Second, 5*time.Minute))
+		return run
+	case why != "":
+		return refusedBy(run, why, now)
+	}
+	return asked(run, r, now)
+}
+
+// await ends a request that nobody answered.
+func (w *Worker) await(run incident.Run) incident.Run {
+	now := w.store.Now()
+	if why := lapsed(run, w.o.Config(), now); why != "" {
+		return refusedBy(run, why, now)
+	}
+	run.NextAt = run.Approval.Expires
+	return run
+}
+
+// check looks into a run of unknown outcome.
+func (w *Worker) check(ctx context.Context, run incident.Run) incident.Run {
+	if run.Environment != w.o.Environment {
+		return leave(run, "it is of "+string(run.Environment)+", and the client calls "+string(w.o.Environment), w.store.Now())
+	}
+	r, err := w.read(ctx, run)
+	if ctx.Err() != nil && err != nil {
+		run.NextAt = w.store.Now().Add(time.Second) // a shutdown cut it short
+		return run
+	}
+	return checked(run, r, err, w.o.Idempotent, w.store.Now())
+}
