@@ -91,6 +91,6 @@ func (s *Server) clearRun(c *fiber.Ctx) error {
 		return problem(fiber.StatusUnprocessableEntity, "bad_outcome", "outcome is done or failed: what did you find?")
 	}
 	return s.carryOut(c, "cleared", func(ctx context.Context, by string) error {
-		return s.deps.Desk.Clear(ctx, id(c), body.Outcome, by, body.Why)
+		return s.deps.Desk.Clear(ctx, id(c), body.Outcome == incident.RunDone, by, body.Why)
 	})
 }

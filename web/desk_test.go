@@ -32,7 +32,7 @@ func TestDeedsOnRunsReachTheDeskInTheCallersName(t *testing.T) {
 		{"stop ", func() error { return c.StopRuns(ctx, "", "because") }},
 		{"stop resend", func() error { return c.StopRuns(ctx, "resend", "because") }},
 		{"resume resend", func() error { return c.ResumeRuns(ctx, "resend", "because") }},
-		{"clear failed", func() error { return c.ClearRun(ctx, "rn_1", incident.RunFailed, "because") }},
+		{"clear false", func() error { return c.ClearRun(ctx, "rn_1", incident.RunFailed, "because") }},
 		{"record exported audit", func() error {
 			return c.Record(ctx, incident.Audit{Actor: "somebody else", Action: incident.AuditExported, Subject: "audit", Why: "because"})
 		}},

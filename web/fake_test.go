@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -133,8 +134,8 @@ func (f *fake) Stop(_ context.Context, scope, by, why string) error {
 func (f *fake) Resume(_ context.Context, scope, by, why string) error {
 	return f.do("resume "+scope, "", "", by, why)
 }
-func (f *fake) Clear(_ context.Context, id string, outcome incident.RunState, by, why string) error {
-	return f.do("clear "+string(outcome), id, "rn_1", by, why)
+func (f *fake) Clear(_ context.Context, id string, done bool, by, why string) error {
+	return f.do(fmt.Sprintf("clear %t", done), id, "rn_1", by, why)
 }
 func (f *fake) Record(_ context.Context, a incident.Audit) error {
 	return f.do("record "+a.Action+" "+a.Subject, "", "", a.Actor, a.Why)

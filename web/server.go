@@ -85,8 +85,8 @@ type Desk interface {
 	// Stop and Resume are for one remediation's runs, "" for all.
 	Stop(ctx context.Context, scope, by, why string) error
 	Resume(ctx context.Context, scope, by, why string) error
-	// Clear settles a run whose outcome is unknown: as done or failed.
-	Clear(ctx context.Context, id string, outcome incident.RunState, by, why string) error
+	// Clear settles a run whose outcome is unknown: done reports that it acted.
+	Clear(ctx context.Context, id string, done bool, by, why string) error
 	// Record appends what a person did elsewhere to the record of deeds.
 	Record(ctx context.Context, a incident.Audit) error
 }

@@ -3,13 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/url"
 
 	"github.com/spf13/cobra"
 
 	"datasync-bridge/config"
 	"datasync-bridge/datasync"
-	"datasync-bridge/event"
 	"datasync-bridge/outbound"
 )
 
@@ -57,19 +55,9 @@ func configured(cfg *config.Config) error {
 	return errors.New("datasync.client_id and datasync.client_secret are missing: create a client in the console under Settings → API Access")
 }
 
-// host names what is called, for people: the base address without a path that
-// tells nothing.
-func host(api datasync.Config) string {
-	api = api.WithDefaults()
-	base := api.BaseURL
-	if api.Environment == event.Sandbox {
-		base = api.SandboxURL
-	}
-	if u, err := url.Parse(base); err == nil && u.User == nil {
-		return u.String()
-	}
-	return "datasync.base_url"
-}
+// host names what is called, for people: the load has refused an address with
+// a password in it.
+func host(api datasync.Config) string { return api.WithDefaults().Base() }
 
 // explained adds to a refusal what kind of trouble it is, and what to do next.
 func explained(err error) error {
@@ -77,21 +65,5 @@ func explained(err error) error {
 	if !ok {
 		return err
 	}
-	text := advice[refused.Kind]
-	if refused.RequestID != "" {
-		text += fmt.Sprintf("\n  In a ticket, quote the request id %s", printable(refused.RequestID))
-	}
-	return fmt.Errorf("%w\n  %s", err, text)
-}
-
-// advice is what each kind of refusal asks of the reader.
-var advice = map[datasync.Kind]string{
-	datasync.Payload:    "A configuration issue: what was sent is not what Datasync takes (payload).",
-	datasync.Token:      "A configuration issue: client_id or client_secret is not accepted (token); see Settings → API Access in the console.",
-	datasync.Scope:      "A configuration issue: this client may not do that (scope); give it the scope in the console, Settings → API Access.",
-	datasync.NotFound:   "A configuration issue: there is no such thing at this address; check the id and datasync.base_url.",
-	datasync.RateLimit:  "Datasync asks to wait: try again later.",
-	datasync.Server:     "An incident on Datasync's side: try again later.",
-	datasync.Network:    "No answer came: check datasync.base_url, the network and the proxy.",
-	datasync.Unexpected: "The documentation does not explain this answer; is datasync.base_url the API's address?",
+	return fmt.Errorf("%w\n  %s", err, printable(refused.Advice()))
 }

@@ -141,7 +141,7 @@ func onStore(cfg *config.Config, s *sqlite.Store, log *slog.Logger, do func(deed
 	if err != nil {
 		return err
 	}
-	return do(onFile{d, newDesk(cfg, s, parts)})
+	return do(onFile{d, newDesk(cfg, s, parts, log)})
 }
 
 // adminClient speaks to the bridge that holds the store.
@@ -259,7 +259,7 @@ func (f onFile) ResumeRuns(ctx context.Context, scope, why string) error {
 }
 
 func (f onFile) ClearRun(ctx context.Context, id string, outcome incident.RunState, why string) error {
-	return f.desk.Clear(ctx, id, outcome, web.LocalName(), why)
+	return f.desk.Clear(ctx, id, outcome == incident.RunDone, web.LocalName(), why)
 }
 
 func (f onFile) Record(ctx context.Context, a incident.Audit) error {
