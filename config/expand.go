@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -73,6 +74,9 @@ func (d *decoder) secretFile(path string, v, beside any, out reflect.Value) {
 }
 
 func (d *decoder) readSecret(path, name string) (string, error) {
+	if d.dir != "" && !filepath.IsAbs(name) {
+		name = filepath.Join(d.dir, name)
+	}
 	f, err := os.Open(name) // #nosec G304 -- the operator names the file
 	if err != nil {
 		return "", readFault(err)

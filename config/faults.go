@@ -90,6 +90,9 @@ func (p place) typed() bool { return p.line > 0 }
 // book knows where each key was typed and collects what is wrong with it.
 type book struct {
 	file string
+	// dir is what names of secrets' files are relative to, "" for the folder
+	// where the program runs.
+	dir string
 	// source is the file's text by line, lines how many there are.
 	source [][]byte
 	lines  int

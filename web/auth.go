@@ -56,7 +56,8 @@ func LocalName() string {
 // well, and nothing about anybody's business.
 var open = []string{"/healthz", "/readyz", "/metrics"}
 
-// authenticate lets a request pass if its token's user may do it.
+// authenticate lets a request pass if it bears a user's token. What the user
+// may do is for each address to say.
 func (s *Server) authenticate(c *fiber.Ctx) error {
 	if slices.Contains(open, c.Path()) {
 		return c.Next()
@@ -66,15 +67,26 @@ func (s *Server) authenticate(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="datasync-bridge"`)
 		return problem(fiber.StatusUnauthorized, "unauthorized", "a valid bearer token is needed")
 	}
-	c.Locals(userKey, u.name)
-	role := Operate
-	if c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead {
-		role = View
-	}
-	if !slices.Contains(u.roles, role) {
-		return problem(fiber.StatusForbidden, "forbidden", fmt.Sprintf("%s lacks the role %q", u.name, role))
-	}
+	c.Locals(userKey, u)
 	return c.Next()
+}
+
+// may lets a request pass if its user has a role.
+func may(role string) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		if u, ok := c.Locals(userKey).(*user); !ok || !slices.Contains(u.roles, role) {
+			return problem(fiber.StatusForbidden, "forbidden", fmt.Sprintf("%s lacks the role %q", caller(c), role))
+		}
+		return c.Next()
+	}
+}
+
+// caller is the authenticated name, "" for nobody.
+func caller(c *fiber.Ctx) string {
+	if u, ok := c.Locals(userKey).(*user); ok {
+		return u.name
+	}
+	return ""
 }
 
 // user finds whose token a header carries. Digests are compared, all of them

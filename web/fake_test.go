@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -20,7 +21,7 @@ import (
 	"datasync-bridge/web/view"
 )
 
-// fake is a Reader and an Operator over a handful of rows.
+// fake is a Reader, an Operator and a Desk over a handful of rows.
 type fake struct {
 	mu     sync.Mutex
 	filter incident.Filter
@@ -115,11 +116,37 @@ func (f *fake) RetryDelivery(_ context.Context, id, by string) error {
 	return f.do("retry", id, "dl_1", by, "")
 }
 
+func (f *fake) Audit(_ context.Context, filter incident.Filter) ([]incident.Audit, error) {
+	return listed(f, filter, incident.Audit{ID: 7, At: clock, Actor: "ana", Action: incident.AuditResolved, Subject: "in_1", Hash: "ab"})
+}
+func (f *fake) Approve(_ context.Context, ids []string, by, why string) error {
+	return f.do("approve "+strings.Join(ids, " "), ids[0], "rn_1", by, why)
+}
+func (f *fake) Deny(_ context.Context, id, by, why string) error {
+	return f.do("deny", id, "rn_1", by, why)
+}
+func (f *fake) StopRun(_ context.Context, id, by, why string) error {
+	return f.do("stop run", id, "rn_1", by, why)
+}
+func (f *fake) Stop(_ context.Context, scope, by, why string) error {
+	return f.do("stop "+scope, "", "", by, why)
+}
+func (f *fake) Resume(_ context.Context, scope, by, why string) error {
+	return f.do("resume "+scope, "", "", by, why)
+}
+func (f *fake) Clear(_ context.Context, id string, done bool, by, why string) error {
+	return f.do(fmt.Sprintf("clear %t", done), id, "rn_1", by, why)
+}
+func (f *fake) Record(_ context.Context, a incident.Audit) error {
+	return f.do("record "+a.Action+" "+a.Subject, "", "", a.Actor, a.Why)
+}
+
 // tokens are recognisable, so that a leak is found anywhere.
 const (
 	anaToken = "ana-token-canary-0123456789"
 	bobToken = "bob-token-canary-0123456789"
 	opToken  = "op-token-canary-0123456789"
+	approver = "approver-token-canary-0123456789"
 )
 
 func digest(token string) string {
@@ -132,6 +159,7 @@ func users() []web.User {
 		{Name: "ana", TokenSHA256: digest(anaToken), Roles: []string{web.View, web.Operate}},
 		{Name: "bob", TokenSHA256: digest(bobToken), Roles: []string{web.View}},
 		{Name: "op", TokenSHA256: digest(opToken), Roles: []string{web.Operate}},
+		{Name: "eve", TokenSHA256: digest(approver), Roles: []string{web.Approve}},
 	}
 }
 
@@ -149,7 +177,7 @@ func start(t *testing.T, cfg web.Config, o web.Options) *bench {
 	b := &bench{fake: &fake{}, log: &bytes.Buffer{}}
 	o.Log = slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s, err := web.New(cfg.WithDefaults(), web.Deps{
-		Reader: b.fake, Operator: b.fake,
+		Reader: b.fake, Operator: b.fake, Desk: b.fake,
 		Ready:  func(context.Context) error { return b.ready },
 		Status: func(context.Context) (view.Status, error) { return view.Status{Version: "v1", Ready: true}, nil },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

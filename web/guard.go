@@ -49,9 +49,8 @@ func (s *Server) guard(c *fiber.Ctx) error {
 		}
 	}
 	if strings.HasPrefix(c.Path(), "/api/") && c.Method() != fiber.MethodGet {
-		name, _ := c.Locals(userKey).(string)
 		s.log.Info("admin request", "request", id, "method", c.Method(), "route", c.Route().Path,
-			"by", name, "status", c.Response().StatusCode(), "took", time.Since(began))
+			"by", caller(c), "status", c.Response().StatusCode(), "took", time.Since(began))
 	}
 	return nil
 }

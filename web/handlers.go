@@ -31,7 +31,7 @@ var (
 	eventStates    = names(event.Pending, event.Planned, event.Parked)
 	incidentStates = names(incident.Open, incident.Resolved)
 	deliveryStates = names(incident.Waiting, incident.Sending, incident.Sent, incident.Dead, incident.Dropped, incident.Superseded)
-	runStates      = names(incident.RunQueued, incident.RunStarted, incident.RunDone, incident.RunFailed,
+	runStates      = names(incident.RunProposed, incident.RunAwaiting, incident.RunQueued, incident.RunStarted, incident.RunDone, incident.RunFailed,
 		incident.RunUnknown, incident.RunRefused, incident.RunDry)
 )
 
@@ -124,26 +124,46 @@ func (s *Server) do(c *fiber.Ctx, code string, needsWhy bool, deed func(ctx cont
 	var body struct {
 		Why string `json:"why"`
 	}
-	if err := decode(c.Request().Body(), &body); err != nil {
-		return problem(fiber.StatusBadRequest, "bad_json", err.Error())
+	if err := read(c, &body); err != nil {
+		return err
 	}
-	body.Why = strings.TrimSpace(body.Why)
-	switch {
-	case needsWhy && body.Why == "":
-		return problem(fiber.StatusUnprocessableEntity, "why_missing", `say why: {"why": "…"}`)
-	case len(body.Why) > maxWhy:
-		return problem(fiber.StatusUnprocessableEntity, "why_too_long", fmt.Sprintf("why may have %d bytes", maxWhy))
+	if err := reason(&body.Why, needsWhy); err != nil {
+		return err
 	}
-	name, _ := c.Locals(userKey).(string)
+	return s.carryOut(c, code, func(ctx context.Context, by string) error { return deed(ctx, id(c), by, body.Why) })
+}
+
+// carryOut does a deed in the caller's name and says so, or why not.
+func (s *Server) carryOut(c *fiber.Ctx, code string, deed func(ctx context.Context, by string) error) error {
 	ctx, cancel := context.WithTimeout(c.UserContext(), patience)
 	defer cancel()
-	if err := deed(ctx, id(c), name, body.Why); err != nil {
+	if err := deed(ctx, caller(c)); err != nil {
 		if s.answer(err).Status == fiber.StatusInternalServerError {
 			err = problem(fiber.StatusConflict, "refused", err.Error())
 		}
 		return err
 	}
 	return c.JSON(view.Done{Status: fiber.StatusOK, Code: code, RequestID: nameRequest(c)})
+}
+
+// reason trims a reason in place and says what is wrong with it.
+func reason(why *string, needed bool) error {
+	*why = strings.TrimSpace(*why)
+	switch {
+	case needed && *why == "":
+		return problem(fiber.StatusUnprocessableEntity, "why_missing", `say why: {"why": "…"}`)
+	case len(*why) > maxWhy:
+		return problem(fiber.StatusUnprocessableEntity, "why_too_long", fmt.Sprintf("why may have %d bytes", maxWhy))
+	}
+	return nil
+}
+
+// read decodes the body of a command.
+func read(c *fiber.Ctx, into any) error {
+	if err := decode(c.Request().Body(), into); err != nil {
+		return problem(fiber.StatusBadRequest, "bad_json", err.Error())
+	}
+	return nil
 }
 
 // decode reads one JSON object strictly; no body is an empty object.
@@ -226,10 +246,21 @@ func filter(c *fiber.Ctx, states []string) (incident.Filter, error) {
 			}
 			f.Limit = n
 		case "state":
-			if !slices.Contains(states, value) {
+			if states == nil {
+				refuse("a line of the audit has no state; use action")
+			} else if !slices.Contains(states, value) {
 				refuse("state must be one of %s", strings.Join(states, ", "))
 			}
 			f.State = value
+		case "action", "run": // of a line of the audit, which has no state
+			switch {
+			case states != nil:
+				refuse("%s is for the audit only", name)
+			case name == "run":
+				f.Run = value
+			default:
+				f.State = value
+			}
 		case "before":
 			f.Before = value
 		case "incident":
@@ -245,7 +276,7 @@ func filter(c *fiber.Ctx, states []string) (incident.Filter, error) {
 		case "until":
 			f.Until = when(name, value)
 		default:
-			refuse("%q is no parameter; use limit, before, state, incident, event, notifier, source, since, until", name)
+			refuse("%q is no parameter; use limit, before, state, action, incident, event, run, notifier, source, since, until", name)
 		}
 	}
 	return f, err

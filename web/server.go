@@ -33,6 +33,7 @@ type Reader interface {
 	Incidents
 	Deliveries
 	Runs
+	Deeds
 }
 
 // Events reads received events.
@@ -61,6 +62,11 @@ type Runs interface {
 	Runs(ctx context.Context, f incident.Filter) ([]incident.Run, error)
 }
 
+// Deeds reads the record of deeds.
+type Deeds interface {
+	Audit(ctx context.Context, f incident.Filter) ([]incident.Audit, error)
+}
+
 // Operator does what a person asks for, in the person's name. An error that is
 // neither event.ErrNotFound nor the store's own trouble is a refusal, and its
 // text is told to the person: the incident is over, the delivery is not dead.
@@ -70,10 +76,26 @@ type Operator interface {
 	RetryDelivery(ctx context.Context, deliveryID, by string) error
 }
 
+// Desk decides about runs in a person's name; its refusals are told to the
+// person, as the Operator's are.
+type Desk interface {
+	Approve(ctx context.Context, ids []string, by, why string) error
+	Deny(ctx context.Context, id, by, why string) error
+	StopRun(ctx context.Context, id, by, why string) error
+	// Stop and Resume are for one remediation's runs, "" for all.
+	Stop(ctx context.Context, scope, by, why string) error
+	Resume(ctx context.Context, scope, by, why string) error
+	// Clear settles a run whose outcome is unknown: done reports that it acted.
+	Clear(ctx context.Context, id string, done bool, by, why string) error
+	// Record appends what a person did elsewhere to the record of deeds.
+	Record(ctx context.Context, a incident.Audit) error
+}
+
 // Deps is what the server speaks for.
 type Deps struct {
 	Reader   Reader
 	Operator Operator
+	Desk     Desk
 	// Ready reports why the bridge cannot take events now, nil while it can.
 	Ready   func(ctx context.Context) error
 	Status  func(ctx context.Context) (view.Status, error)
@@ -147,19 +169,30 @@ func (s *Server) build() *fiber.App {
 	app.Get("/readyz", s.ready)
 	app.Get("/metrics", adaptor.HTTPHandler(s.deps.Metrics))
 
+	// Every address says whose it is.
 	v1 := app.Group("/api/v1")
-	v1.Get("/status", s.status)
-	v1.Get("/events", s.events)
-	v1.Get("/events/:id", s.event)
-	v1.Get("/incidents", s.incidents)
-	v1.Get("/incidents/:id", s.incident)
-	v1.Post("/incidents/:id/acknowledge", s.acknowledge)
-	v1.Post("/incidents/:id/resolve", s.resolve)
-	v1.Get("/deliveries", s.deliveries)
-	v1.Get("/deliveries/:id", s.delivery)
-	v1.Post("/deliveries/:id/retry", s.retry)
-	v1.Get("/runs", s.runs)
-	v1.Get("/runs/:id", s.run)
+	get := func(path string, h fiber.Handler) { v1.Get(path, may(View), h) }
+	post := func(role, path string, h fiber.Handler) { v1.Post(path, may(role), h) }
+	get("/status", s.status)
+	get("/events", s.events)
+	get("/events/:id", s.event)
+	get("/incidents", s.incidents)
+	get("/incidents/:id", s.incident)
+	post(Operate, "/incidents/:id/acknowledge", s.acknowledge)
+	post(Operate, "/incidents/:id/resolve", s.resolve)
+	get("/deliveries", s.deliveries)
+	get("/deliveries/:id", s.delivery)
+	post(Operate, "/deliveries/:id/retry", s.retry)
+	get("/runs", s.runs)
+	get("/runs/:id", s.run)
+	post(Approve, "/runs/approve", s.approveRuns)
+	post(Approve, "/runs/:id/deny", s.denyRun)
+	post(Operate, "/runs/stop", s.stopRuns)
+	post(Operate, "/runs/resume", s.resumeRuns)
+	post(Operate, "/runs/:id/stop", s.stopRun)
+	post(Operate, "/runs/:id/clear", s.clearRun)
+	get("/audit", s.audit)
+	post(Operate, "/audit", s.record)
 	return app
 }
 

@@ -23,25 +23,41 @@ var clock = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 
 var gets = []string{
 	"/api/v1/status", "/api/v1/events", "/api/v1/events/ev_1", "/api/v1/incidents", "/api/v1/incidents/in_1",
-	"/api/v1/deliveries", "/api/v1/deliveries/dl_1", "/api/v1/runs", "/api/v1/runs/rn_1",
+	"/api/v1/deliveries", "/api/v1/deliveries/dl_1", "/api/v1/runs", "/api/v1/runs/rn_1", "/api/v1/audit",
 }
 
 var posts = []string{
 	"/api/v1/incidents/in_1/acknowledge", "/api/v1/incidents/in_1/resolve", "/api/v1/deliveries/dl_1/retry",
 }
 
+// deeds on runs, with a body that is complete.
+var (
+	approvals = map[string]string{
+		"/api/v1/runs/approve":   `{"ids":["rn_1"]}`,
+		"/api/v1/runs/rn_1/deny": `{"why":"tested"}`,
+	}
+	operations = map[string]string{
+		"/api/v1/runs/rn_1/stop":  `{"why":"tested"}`,
+		"/api/v1/runs/stop":       `{"scope":"","why":"tested"}`,
+		"/api/v1/runs/resume":     `{"scope":"","why":"tested"}`,
+		"/api/v1/runs/rn_1/clear": `{"outcome":"done","why":"tested"}`,
+		"/api/v1/audit":           `{"action":"exported","subject":"audit"}`,
+	}
+)
+
 func TestWhoMayDoWhat(t *testing.T) {
 	b := start(t, web.Config{Users: users()}, web.Options{})
 	for _, tt := range []struct {
-		who, token string
-		get, post  int
+		who, token         string
+		get, post, approve int
 	}{
-		{"nobody", "", 401, 401},
-		{"a wrong token", "wrong-token-canary", 401, 401},
-		{"a token's digest", digest(anaToken), 401, 401},
-		{"view and operate", anaToken, 200, 200},
-		{"view only", bobToken, 200, 403},
-		{"operate only", opToken, 403, 200},
+		{"nobody", "", 401, 401, 401},
+		{"a wrong token", "wrong-token-canary", 401, 401, 401},
+		{"a token's digest", digest(anaToken), 401, 401, 401},
+		{"view and operate", anaToken, 200, 200, 403},
+		{"view only", bobToken, 200, 403, 403},
+		{"operate only", opToken, 403, 200, 403},
+		{"approve only", approver, 403, 403, 200},
 	} {
 		for _, path := range gets {
 			if got, body, _ := b.call(t, "GET", path, tt.token, "", nil); got != tt.get {
@@ -51,6 +67,18 @@ func TestWhoMayDoWhat(t *testing.T) {
 		for _, path := range posts {
 			if got, body, _ := b.call(t, "POST", path, tt.token, `{"why":"tested"}`, nil); got != tt.post {
 				t.Errorf("%s: POST %s answered %d, want %d: %s", tt.who, path, got, tt.post, body)
+			}
+		}
+		for path, body := range operations {
+			if got, body, _ := b.call(t, "POST", path, tt.token, body, nil); got != tt.post {
+				t.Errorf("%s: POST %s answered %d, want %d: %s", tt.who, path, got, tt.post, body)
+			}
+		}
+		for path, body := range approvals {
+			for _, spelling := range []string{path, path + "/"} {
+				if got, body, _ := b.call(t, "POST", spelling, tt.token, body, nil); got != tt.approve {
+					t.Errorf("%s: POST %s answered %d, want %d: %s", tt.who, spelling, got, tt.approve, body)
+				}
 			}
 		}
 		for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
@@ -68,8 +96,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 	if strings.Contains(b.log.String(), "canary") || strings.Contains(b.log.String(), digest(anaToken)) {
 		t.Errorf("the log holds a token:\n%s", b.log)
 	}
-	if n := strings.Count(b.log.String(), `"by":"ana"`); n != len(posts) {
-		t.Errorf("the log names ana %d times, want once for each of %d deeds:\n%s", n, len(posts), b.log)
+	if n := strings.Count(b.log.String(), `"by":"ana"`); n != len(posts)+len(operations)+2*len(approvals) {
+		t.Errorf("the log names ana %d times, want once for each deed, those refused among them:\n%s", n, b.log)
 	}
 }
 
@@ -124,6 +152,8 @@ func TestWhatIsRefused(t *testing.T) {
 		{"a wrong method", "DELETE", "/api/v1/events/ev_1", "", nil, 405, "method_not_allowed"},
 		{"an unknown parameter", "GET", "/api/v1/events?stat=pending", "", nil, 400, "bad_parameter"},
 		{"an unknown state", "GET", "/api/v1/incidents?state=pending", "", nil, 400, "bad_parameter"},
+		{"a state of the audit", "GET", "/api/v1/audit?state=done", "", nil, 400, "bad_parameter"},
+		{"an action of runs", "GET", "/api/v1/runs?action=run.approved", "", nil, 400, "bad_parameter"},
 		{"no limit", "GET", "/api/v1/runs?limit=0", "", nil, 400, "bad_parameter"},
 		{"a large limit", "GET", "/api/v1/runs?limit=1001", "", nil, 400, "bad_parameter"},
 		{"a time that is none", "GET", "/api/v1/runs?since=yesterday", "", nil, 400, "bad_parameter"},

@@ -88,6 +88,7 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	b.admin, err = web.New(b.cfg.Admin, web.Deps{
 		Reader:   b.store,
 		Operator: b.dispatch,
+		Desk:     newDesk(b.cfg, b.store, parts, b.log),
 		Ready:    b.store.Ready,
 		Status:   b.status,
 		Metrics:  b.metrics.handler(),

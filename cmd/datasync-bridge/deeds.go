@@ -63,13 +63,17 @@ func (c *cli) retryCommand() *cobra.Command {
 
 // deed carries one change out and says so.
 func (c *cli) deed(cmd *cobra.Command, id, done string, do func(deeds) error) error {
-	err := c.withDeeds(cmd.Context(), do)
-	if refused, ok := errors.AsType[*view.Error](err); ok && refused.Status == http.StatusNotFound { // it names no id
+	if err := c.withDeeds(cmd.Context(), do); err != nil {
+		return named(err, id)
+	}
+	_, err := fmt.Fprintln(c.out, id, done)
+	return err
+}
+
+// named says which id the bridge did not find: its answer names none.
+func named(err error, id string) error {
+	if refused, ok := errors.AsType[*view.Error](err); ok && refused.Status == http.StatusNotFound {
 		return fmt.Errorf("%s: %w", id, refused)
 	}
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(c.out, id, done)
 	return err
 }

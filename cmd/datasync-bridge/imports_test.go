@@ -34,6 +34,7 @@ var rooms = map[string][]string{
 	"store/sqlite":           {"event", "routing/incident", "store"},
 	"store/storetest":        {"event", "routing/incident", "store"},
 	"datasync":               {"event", "outbound", "routing/incident"},
+	"datasync/profile":       {"event"},
 	"datasync/sandbox":       {"event", "outbound", "datasync"},
 	"datasync/reconcile":     {"event", "routing/incident", "datasync"},
 	"datasync/enrich":        {"event", "routing/incident", "datasync"},

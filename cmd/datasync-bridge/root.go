@@ -86,7 +86,7 @@ Try it without any configuration:  datasync-bridge demo`,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		// Before anything is opened: a wrong command line has no side effect.
-		PersistentPreRunE: func(*cobra.Command, []string) error { return c.checkOutput() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return c.checkOutput(cmd) },
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(s.in)
@@ -105,8 +105,8 @@ Try it without any configuration:  datasync-bridge demo`,
 func (c *cli) commands() []*cobra.Command {
 	return []*cobra.Command{
 		c.demoCommand(), c.serveCommand(), c.sandboxCommand(), c.checkCommand(), c.explainCommand(),
-		c.renderCommand(), c.sendTestCommand(),
-		c.eventsCommand(), c.incidentsCommand(), c.deliveriesCommand(), c.runsCommand(),
+		c.renderCommand(), c.sendTestCommand(), c.subscribeCommand(), c.datasyncCommand(),
+		c.eventsCommand(), c.incidentsCommand(), c.deliveriesCommand(), c.runsCommand(), c.auditCommand(),
 		c.backupCommand(), c.healthcheckCommand(), c.versionCommand(),
 	}
 }
@@ -145,11 +145,17 @@ func (c *cli) load() (*config.Config, error) {
 	return cfg, nil
 }
 
+// withCSV marks the commands that have -o csv as well.
+var withCSV = map[string]string{"output": "csv"}
+
 // checkOutput refuses an unknown -o in every command that has it.
-func (c *cli) checkOutput() error {
-	switch c.output {
-	case "", "table", "json":
+func (c *cli) checkOutput(cmd *cobra.Command) error {
+	csv := cmd.Annotations["output"] == withCSV["output"]
+	switch {
+	case c.output == "", c.output == "table", c.output == "json", csv && c.output == "csv":
 		return nil
+	case csv:
+		return usagef("--output: %q is none of table, json, csv", c.output)
 	}
 	return usagef("--output: %q is neither table nor json", c.output)
 }

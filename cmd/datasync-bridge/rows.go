@@ -75,9 +75,9 @@ func (c *cli) deliveriesCommand() *cobra.Command {
 }
 
 func (c *cli) runsCommand() *cobra.Command {
-	return listing[incident.Run, view.Run]{
-		name: "runs", one: "rn_0000000000000", short: "List and show runs of automations",
-		states:  words(incident.RunQueued, incident.RunStarted, incident.RunDone, incident.RunFailed, incident.RunUnknown, incident.RunRefused, incident.RunDry),
+	cmd := listing[incident.Run, view.Run]{
+		name: "runs", one: "rn_0000000000000", short: "List and show runs of automations, approve and stop them",
+		states:  words(incident.RunProposed, incident.RunAwaiting, incident.RunQueued, incident.RunStarted, incident.RunDone, incident.RunFailed, incident.RunUnknown, incident.RunRefused, incident.RunDry),
 		columns: []string{"ID", "CREATED", "REMEDIATION", "WORKFLOW", "TRANSACTION", "STATE", "WHY"},
 		row: func(r incident.Run) []string {
 			return []string{r.ID, clock(r.CreatedAt), r.Remediation, r.Workflow, r.Transaction, string(r.State), r.Why}
@@ -90,6 +90,8 @@ func (c *cli) runsCommand() *cobra.Command {
 		},
 		print: printFields,
 	}.command(c)
+	cmd.AddCommand(c.approveCommand(), c.denyCommand(), c.stopCommand(), c.resumeCommand(), c.clearCommand())
+	return cmd
 }
 
 // showIncident gathers what belongs to one incident.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"datasync-bridge/config"
 	"datasync-bridge/dispatch"
+	"datasync-bridge/routing/incident"
 	"datasync-bridge/store/sqlite"
 	"datasync-bridge/web"
 	"datasync-bridge/web/client"
@@ -62,6 +64,16 @@ type deeds interface {
 	Acknowledge(ctx context.Context, incidentID, why string) error
 	Resolve(ctx context.Context, incidentID, why string) error
 	RetryDelivery(ctx context.Context, deliveryID string) error
+
+	ApproveRuns(ctx context.Context, ids []string, why string) error
+	DenyRun(ctx context.Context, id, why string) error
+	StopRun(ctx context.Context, id, why string) error
+	// StopRuns and ResumeRuns are for one remediation's runs, "" for all.
+	StopRuns(ctx context.Context, scope, why string) error
+	ResumeRuns(ctx context.Context, scope, why string) error
+	ClearRun(ctx context.Context, id string, outcome incident.RunState, why string) error
+	// Record adds what was done outside the bridge to the record of deeds.
+	Record(ctx context.Context, a incident.Audit) error
 }
 
 // withDeeds carries a change out: on the store's file if no serve holds it,
@@ -71,47 +83,65 @@ func (c *cli) withDeeds(ctx context.Context, do func(deeds) error) error {
 	if err != nil {
 		return err
 	}
+	alone, err := c.carryOut(ctx, cfg, do)
+	if err == nil && alone {
+		fmt.Fprintln(c.err, "no serve is running: those who are to be told of this are told when it starts")
+	}
+	return err
+}
+
+// carryOut does a deed, and reports whether no serve ran beside it.
+func (c *cli) carryOut(ctx context.Context, cfg *config.Config, do func(deeds) error) (alone bool, err error) {
 	log, err := c.logger()
 	if err != nil {
-		return err
+		return false, err
 	}
-	if _, err := os.Stat(cfg.Store.SQLite.Path); errors.Is(err, fs.ErrNotExist) {
-		return missingStore(cfg) // opening would make an empty one
+	if !hasStore(cfg) {
+		return false, missingStore(cfg) // opening would make an empty one
 	}
 	s, err := sqlite.Open(ctx, cfg.Store, sqlite.Options{Log: log})
 	if errors.Is(err, sqlite.ErrLocked) {
-		remote, err := adminClient(cfg)
-		if err != nil {
-			return err
-		}
-		err = do(remote)
-		if refused, ok := errors.AsType[*view.Error](err); ok && refused.Status == http.StatusUnauthorized {
-			return fmt.Errorf("the running bridge does not know this token (of %s, else of %s): %w", tokenVariable, tokenFile(cfg), err)
-		}
-		if _, ok := errors.AsType[*net.OpError](err); ok {
-			return fmt.Errorf("a running bridge holds the store, but does not answer at admin.listen; it may be starting or stopping, or has another configuration: %w", err)
-		}
-		return err
+		return false, throughBridge(cfg, do)
 	}
+	if err != nil {
+		return false, err
+	}
+	return true, errors.Join(onStore(cfg, s, log, do), s.Close())
+}
+
+func hasStore(cfg *config.Config) bool {
+	_, err := os.Stat(cfg.Store.SQLite.Path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func throughBridge(cfg *config.Config, do func(deeds) error) error {
+	remote, err := adminClient(cfg)
 	if err != nil {
 		return err
 	}
+	err = do(remote)
+	if refused, ok := errors.AsType[*view.Error](err); ok && refused.Status == http.StatusUnauthorized {
+		return fmt.Errorf("the running bridge does not know this token (of %s, else of %s): %w", tokenVariable, tokenFile(cfg), err)
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return fmt.Errorf("a running bridge holds the store, but does not answer at admin.listen; it may be starting or stopping, or has another configuration: %w", err)
+	}
+	return err
+}
+
+func onStore(cfg *config.Config, s *sqlite.Store, log *slog.Logger, do func(deeds) error) error {
 	parts, err := compile(cfg)
 	if err != nil {
-		return errors.Join(err, s.Close())
+		return err
 	}
 	d, err := dispatch.New(dispatch.Deps{
 		Store: s, Addressees: addressees(s), Mapper: parts.mapper, Log: log,
 		Rules: dispatch.Rules{Router: parts.table, Planner: parts.machine},
 	}, dispatch.Config{})
 	if err != nil {
-		return errors.Join(err, s.Close())
-	}
-	if err := errors.Join(do(onFile{d}), s.Close()); err != nil {
 		return err
 	}
-	fmt.Fprintln(c.err, "no serve is running: those who are to be told of this are told when it starts")
-	return nil
+	return do(onFile{d, newDesk(cfg, s, parts, log)})
 }
 
 // adminClient speaks to the bridge that holds the store.
@@ -191,7 +221,10 @@ func certName(text []byte) string {
 }
 
 // onFile does deeds on a store that no serve holds, in the local user's name.
-type onFile struct{ d *dispatch.Dispatcher }
+type onFile struct {
+	d    *dispatch.Dispatcher
+	desk web.Desk
+}
 
 func (f onFile) Acknowledge(ctx context.Context, id, why string) error {
 	return f.d.Acknowledge(ctx, id, web.LocalName(), why)
@@ -203,4 +236,33 @@ func (f onFile) Resolve(ctx context.Context, id, why string) error {
 
 func (f onFile) RetryDelivery(ctx context.Context, id string) error {
 	return f.d.RetryDelivery(ctx, id, web.LocalName())
+}
+
+func (f onFile) ApproveRuns(ctx context.Context, ids []string, why string) error {
+	return f.desk.Approve(ctx, ids, web.LocalName(), why)
+}
+
+func (f onFile) DenyRun(ctx context.Context, id, why string) error {
+	return f.desk.Deny(ctx, id, web.LocalName(), why)
+}
+
+func (f onFile) StopRun(ctx context.Context, id, why string) error {
+	return f.desk.StopRun(ctx, id, web.LocalName(), why)
+}
+
+func (f onFile) StopRuns(ctx context.Context, scope, why string) error {
+	return f.desk.Stop(ctx, scope, web.LocalName(), why)
+}
+
+func (f onFile) ResumeRuns(ctx context.Context, scope, why string) error {
+	return f.desk.Resume(ctx, scope, web.LocalName(), why)
+}
+
+func (f onFile) ClearRun(ctx context.Context, id string, outcome incident.RunState, why string) error {
+	return f.desk.Clear(ctx, id, outcome == incident.RunDone, web.LocalName(), why)
+}
+
+func (f onFile) Record(ctx context.Context, a incident.Audit) error {
+	a.Actor = web.LocalName()
+	return f.desk.Record(ctx, a)
 }

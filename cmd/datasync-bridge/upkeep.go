@@ -50,11 +50,11 @@ func (c *cli) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "backup FILE",
 		Short:   "Copy the store to a new file, also while the bridge runs",
-		Long:    "Copy the store to a new file, consistent as of one moment, also while the bridge\nruns. An existing file is never written over.",
+		Long:    "Copy the store to a new file, consistent as of one moment, also while the bridge\nruns. An existing file is never written over. That it was made is recorded.",
 		Example: "  datasync-bridge backup /backups/bridge-$(date +%F).db",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withReader(cmd.Context(), func(s *sqlite.Store) error {
+			err := c.withReader(cmd.Context(), func(s *sqlite.Store) error {
 				if err := s.Backup(cmd.Context(), args[0]); err != nil {
 					return err
 				}
@@ -65,6 +65,10 @@ func (c *cli) backupCommand() *cobra.Command {
 				_, err = fmt.Fprintf(c.out, "%s: %d bytes\n", args[0], info.Size())
 				return err
 			})
+			if err == nil {
+				c.exported(cmd.Context(), "backup", args[0])
+			}
+			return err
 		},
 	}
 }

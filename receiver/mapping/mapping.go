@@ -84,6 +84,9 @@ func compile(lists ...[]string) []Path {
 // Aliases returns the types as sent that have another canonical name.
 func (m *Mapping) Aliases() map[string]string { return maps.Clone(m.aliases) }
 
+// Effects returns what each canonical type that the mapping knows does.
+func (m *Mapping) Effects() map[string]event.Effect { return maps.Clone(m.effects) }
+
 // Types returns the canonical types that the mapping knows, sorted.
 func (m *Mapping) Types() []string { return sorted(m.effects) }
 

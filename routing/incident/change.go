@@ -51,6 +51,7 @@ func (m *Machine) change(inc Incident, now time.Time) *change {
 	inc.Documents = slices.Clone(inc.Documents)
 	inc.Settled = slices.Clone(inc.Settled)
 	inc.Listed = slices.Clone(inc.Listed)
+	inc.Awaiting = slices.Clone(inc.Awaiting)
 	if inc.Acknowledged != nil {
 		mark := *inc.Acknowledged
 		inc.Acknowledged = &mark
@@ -251,7 +252,7 @@ func nextDue(inc *Incident) time.Time {
 	}
 	times := []time.Time{inc.WaitUntil, inc.ResolveAt, inc.CountAt}
 	if inc.OpenMembers() > 0 {
-		times = append(times, inc.CloseAt)
+		times = append(times, inc.CloseAt, inc.HoldUntil)
 		if inc.Acknowledged == nil {
 			times = append(times, inc.RepeatAt)
 			for _, e := range inc.Escalation {

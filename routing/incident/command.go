@@ -27,6 +27,7 @@ func (m *Machine) Acknowledge(v View, id string, by Mark) (Plan, error) {
 		return Plan{}, fmt.Errorf("%w, by %s", ErrTaken, mark.By)
 	}
 	c.inc.Acknowledged, c.inc.RepeatAt = &by, time.Time{}
+	c.spare(by)
 	for i := range c.inc.Escalation {
 		c.inc.Escalation[i].Done = true
 	}
@@ -44,7 +45,7 @@ func (m *Machine) Acknowledge(v View, id string, by Mark) (Plan, error) {
 			c.edit(t)
 		}
 	}
-	var p Plan
+	p := Plan{Audit: []Audit{deedOn(id, AuditAcknowledged, by)}}
 	c.commit(&p)
 	return p, nil
 }
@@ -62,7 +63,7 @@ func (m *Machine) Resolve(v View, id string, by Mark) (Plan, error) {
 	c.noteLine(text)
 	c.by("closed", by)
 	c.resolve(Manual)
-	var p Plan
+	p := Plan{Audit: []Audit{deedOn(id, AuditResolved, by)}}
 	c.commit(&p)
 	return p, nil
 }
@@ -76,6 +77,10 @@ func (m *Machine) command(v View, id string, by Mark) (*change, error) {
 		return nil, ErrOver
 	}
 	return m.change(*inc, by.At), nil
+}
+
+func deedOn(id, action string, by Mark) Audit {
+	return Audit{Actor: by.By, Action: action, Subject: id, Why: by.Why, Incident: id}
 }
 
 // by adds a person's deed to the timeline.

@@ -36,13 +36,13 @@ func (k DeliveryKind) Alarms() bool {
 	return false
 }
 
-// Rank orders what waits for one notifier: openings, then resolves, then
-// replies and notices, then edits.
+// Rank orders what waits for one notifier: openings, then resolves and what a
+// person is asked, then replies and notices, then edits.
 func (k DeliveryKind) Rank() int {
 	switch {
 	case k.Alarms():
 		return 0
-	case k == Resolve:
+	case k == Resolve, k == ApprovalAsk:
 		return 1
 	case k == Update:
 		return 3
@@ -157,4 +157,11 @@ type Snapshot struct {
 	Flapping   bool
 	// Polling counts what polling had to do with it.
 	Polling Polling `json:",omitzero"`
+	// Awaiting are the runs that wait for a person.
+	Awaiting []AwaitedRuns
+	// Held are the pagers that are told only at HoldUntil, because HoldFor, a
+	// workflow, is tried first. HoldUntil is zero where nothing is held.
+	Held      []string
+	HoldFor   string
+	HoldUntil time.Time
 }

@@ -20,16 +20,16 @@ func (c *change) calm() {
 		c.resolve(Recovered)
 		return
 	}
-	hold := inc.ResolveWait
+	pause := inc.ResolveWait
 	if inc.Flapping {
 		// Telling an end that will be taken back is what flapping means.
-		hold = max(hold, c.m.ReopenWithin)
+		pause = max(pause, c.m.ReopenWithin)
 	}
-	if hold <= 0 {
+	if pause <= 0 {
 		c.resolve(Recovered)
 		return
 	}
-	inc.ResolveAt = c.now.Add(hold)
+	inc.ResolveAt = c.now.Add(pause)
 	c.say("waiting", "nothing is open any more; holds its resolve until "+clock(inc.ResolveAt))
 	c.editAll()
 }
@@ -41,6 +41,9 @@ func (c *change) resolve(r Resolution) {
 	inc.WaitUntil, inc.RepeatAt, inc.CloseAt = time.Time{}, time.Time{}, time.Time{}
 	inc.ResolveAt, inc.CountAt = time.Time{}, time.Time{}
 	inc.Escalation, inc.Flapping, inc.Edits = nil, false, 0
+	spared := c.spared(r)
+	c.unhold()
+	inc.Awaiting = nil
 	for _, m := range inc.Listed {
 		c.remember(m)
 	}
@@ -53,7 +56,7 @@ func (c *change) resolve(r Resolution) {
 		if t := &inc.Told[i]; !t.Over {
 			t.Over = true
 			if t.Alarms > 0 {
-				c.end(t)
+				c.end(t, spared)
 			}
 		}
 	}
@@ -62,7 +65,7 @@ func (c *change) resolve(r Resolution) {
 // end tells one notifier that it is over (routing rules 22 and 27). What was
 // never attempted is not worth sending any more: a pager then has nothing to
 // end, anybody else gets one message that says both.
-func (c *change) end(t *Telling) {
+func (c *change) end(t *Telling, text string) {
 	n, known := c.m.Notifiers[t.Notifier]
 	untried, heard := c.dropUntried(t.Notifier)
 	if n.Pager || !known {
@@ -78,7 +81,6 @@ func (c *change) end(t *Telling) {
 		}
 		return
 	}
-	text := ""
 	if !heard && !n.Edits {
 		text = "opened and resolved before it could be told"
 	}

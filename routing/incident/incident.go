@@ -63,14 +63,18 @@ type Incident struct {
 	CloseAt   time.Time // close as unconfirmed
 	ResolveAt time.Time // resolve_wait ends: tell the resolve
 	CountAt   time.Time // flapping: tell how often
-	// HoldUntil holds pagers back while a run tries first.
+	// HoldUntil holds pagers back while a run tries first; HoldFor is the
+	// workflow that they wait for. While the opening waits it lies ahead of
+	// WaitUntil by the hold.
 	HoldUntil time.Time
+	HoldFor   string
 	// ResolveWait is group.resolve_wait of the event that opened it.
 	ResolveWait time.Duration
 	Escalation  []Escalation
 
 	// Told is what each notifier knows, in order of first mention. While the
-	// opening waits it is who will be told.
+	// opening waits it is who will be told; a pager with no alarm yet is held
+	// back, or was when a person took the incident.
 	Told []Telling
 	// Reopenings are the times it came back, newest last, at most the last ten.
 	Reopenings []time.Time
@@ -137,7 +141,9 @@ type AwaitedRuns struct {
 	Workflow    string
 	// Runs are the ids of those that wait, at most fifty; More counts the rest.
 	Runs []string
-	More int
+	// Until is when each of Runs expires.
+	Until []time.Time
+	More  int
 	// Expires is the earliest expiry among them.
 	Expires time.Time
 }

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"slices"
+	"time"
 
 	"datasync-bridge/event"
 )
@@ -9,7 +10,7 @@ import (
 // may says which kinds a notifier of a sort may be sent.
 var (
 	pagerKinds = []DeliveryKind{Opening, Alarm, Reopening, Fallback, Resolve, Acknowledged}
-	hookKinds  = []DeliveryKind{Opening, Alarm, Reopening, Fallback, Resolve, Noticed}
+	hookKinds  = []DeliveryKind{Opening, Alarm, Reopening, Fallback, Resolve, Noticed, ApprovalAsk}
 )
 
 // check holds a plan that was just applied against what is always true.
@@ -99,8 +100,44 @@ func (w *world) checkIncident(inc Incident) {
 		if inc.State == Resolved && !t.Over {
 			w.t.Fatalf("%s is resolved and was not ended for %s", inc.ID, t.Notifier)
 		}
-		if inc.State == Open && inc.WaitUntil.IsZero() && !t.Over && t.Alarms == 0 {
+		spared := w.m.Notifiers[t.Notifier].Pager && (!inc.HoldUntil.IsZero() || inc.Acknowledged != nil || w.unsigned[inc.ID])
+		if inc.State == Open && inc.WaitUntil.IsZero() && !t.Over && t.Alarms == 0 && !spared {
 			w.t.Fatalf("%s was told, but not to %s", inc.ID, t.Notifier)
+		}
+	}
+	if held := !inc.HoldUntil.IsZero(); held && (inc.State != Open || inc.Acknowledged != nil || inc.HoldFor == "" || inc.Environment == event.Sandbox) {
+		w.t.Fatalf("pagers are held until %v of %+v", inc.HoldUntil, inc)
+	}
+	w.checkAwaiting(inc)
+}
+
+// checkAwaiting holds that the requests list what waits, all of it and no more.
+func (w *world) checkAwaiting(inc Incident) {
+	w.t.Helper()
+	waits := map[string]int{}
+	for _, r := range w.runs {
+		if r.Incident == inc.ID && r.State == RunAwaiting && inc.State == Open {
+			waits[r.Remediation]++
+		}
+	}
+	for _, a := range inc.Awaiting {
+		earliest := time.Time{}
+		for i, id := range a.Runs {
+			if r := w.run(id); r.State != RunAwaiting || r.Incident != inc.ID || r.Remediation != a.Remediation || !r.Approval.Expires.Equal(a.Until[i]) {
+				w.t.Fatalf("%s lists %s as awaiting: %+v", inc.ID, id, r)
+			}
+			if sooner(a.Until[i], earliest) {
+				earliest = a.Until[i]
+			}
+		}
+		if len(a.Runs)+a.More != waits[a.Remediation] || len(a.Runs) > maxAwaited || len(a.Runs) != len(a.Until) || len(a.Runs) > 0 && a.More == 0 && !a.Expires.Equal(earliest) {
+			w.t.Fatalf("%s: %d runs of %s wait, the request is %+v", inc.ID, waits[a.Remediation], a.Remediation, a)
+		}
+		delete(waits, a.Remediation)
+	}
+	for name, n := range waits {
+		if len(inc.Reopenings) == 0 { // what waited through a resolve is asked for anew, if at all
+			w.t.Fatalf("%s: %d runs of %s wait and are on no request", inc.ID, n, name)
 		}
 	}
 }

@@ -223,8 +223,9 @@ func (c *change) spread(d *draft, s spread) {
 			until = c.now
 		}
 		if !waiting || until.Before(inc.WaitUntil) {
-			c.holdUntil(until)
+			c.waitUntil(until)
 		}
+		c.tryFirst(d, s, names)
 		c.escalateLater(d, inc.WaitUntil)
 		if c.hurried(d.dec.Group.Wait) && !c.silent || !inc.WaitUntil.After(c.now) {
 			c.tell()
@@ -234,6 +235,7 @@ func (c *change) spread(d *draft, s spread) {
 		return
 	}
 	if s.back {
+		c.tryFirst(d, s, names)
 		c.tellAgain(names)
 		c.escalateLater(d, c.now)
 		return
@@ -242,6 +244,7 @@ func (c *change) spread(d *draft, s spread) {
 		c.escalateLater(d, c.now)
 	}
 	c.escalateMore(d)
+	c.tryFirst(d, s, names)
 }
 
 // hurried reports whether group.wait ends early: somebody must act before it

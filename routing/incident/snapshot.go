@@ -25,6 +25,10 @@ func snapshotOf(inc Incident) Snapshot {
 		Documents: slices.Clone(inc.Documents), Due: dueAmong(inc.Listed),
 		Rules: slices.Clone(inc.Rules), Notes: slices.Clone(inc.Notes),
 		Reopenings: len(inc.Reopenings), Flapping: inc.Flapping, Polling: inc.Polling,
+		Awaiting: slices.Clone(inc.Awaiting),
+	}
+	if held := inc.unpaged(); len(held) > 0 && !inc.HoldUntil.IsZero() {
+		s.Held, s.HoldFor, s.HoldUntil = held, inc.HoldFor, inc.HoldUntil
 	}
 	if inc.Acknowledged != nil {
 		mark := *inc.Acknowledged

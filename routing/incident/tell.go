@@ -33,41 +33,67 @@ func (c *change) expect(names []string) {
 	}
 }
 
-// holdUntil moves the moment of telling, and with it the steps that are counted
-// from then.
-func (c *change) holdUntil(t time.Time) {
+// waitUntil moves the moment of telling, and with it what is counted from then.
+func (c *change) waitUntil(t time.Time) {
 	if !c.inc.WaitUntil.IsZero() {
+		by := t.Sub(c.inc.WaitUntil)
 		for i := range c.inc.Escalation {
 			step := &c.inc.Escalation[i]
-			step.At = step.At.Add(t.Sub(c.inc.WaitUntil))
+			step.At = step.At.Add(by)
+		}
+		if !c.inc.HoldUntil.IsZero() {
+			c.inc.HoldUntil = c.inc.HoldUntil.Add(by)
 		}
 	}
 	c.inc.WaitUntil = t
 }
 
-// tell sends the opening to all who wait for it. If all of them are gone by
-// now, the defaults hear of it: nothing is silently dropped.
+// tell sends the opening to all who wait for it but pagers that are held. If
+// nobody is left by now, the defaults hear of it: nothing is silently dropped.
 func (c *change) tell() {
-	c.holdUntil(c.now)
+	c.waitUntil(c.now)
 	c.inc.WaitUntil = time.Time{}
+	if c.holding() && c.pressing(c.now, c.inc.HoldUntil.Sub(c.now)) {
+		c.unhold()
+		c.say("released", "its deadline is near")
+	}
 	for i := range c.inc.Told {
 		t := &c.inc.Told[i]
 		if t.Over || t.Alarms > 0 {
 			continue
 		}
-		if c.live(t.Notifier) {
-			c.opening(t, "")
-		} else {
-			t.Over = true
-			c.say("untold", fmt.Sprintf("notifier %q is gone or retired", t.Notifier))
+		if !c.holds(t.Notifier) {
+			c.begin(t, "")
 		}
 	}
-	if !slices.ContainsFunc(c.inc.Told, func(t Telling) bool { return !t.Over }) {
-		for _, name := range c.m.quiet(c.m.Notify) {
+	if !c.isTold() {
+		names := c.inc.unpaged()
+		if len(names) == 0 {
+			names = c.m.Notify
+		}
+		for _, name := range c.m.quiet(names) {
 			c.add(name, "")
 		}
 	}
+	if !c.isTold() {
+		c.release("nobody else can be told")
+	}
 	c.remindLater()
+}
+
+// isTold reports whether anybody knows that it is open.
+func (c *change) isTold() bool {
+	return slices.ContainsFunc(c.inc.Told, func(t Telling) bool { return !t.Over && t.Alarms > 0 })
+}
+
+// begin sends the opening to one who waits for it, if it is still there.
+func (c *change) begin(t *Telling, text string) {
+	if c.live(t.Notifier) {
+		c.opening(t, text)
+		return
+	}
+	t.Over = true
+	c.say("untold", fmt.Sprintf("notifier %q is gone or retired", t.Notifier))
 }
 
 // add tells a notifier that was not told before.
@@ -75,8 +101,16 @@ func (c *change) add(name, text string) bool {
 	if !c.live(name) || c.silent && c.m.Notifiers[name].Pager {
 		return false
 	}
-	if t := c.inc.Telling(name); t != nil && !t.Over && t.Alarms > 0 {
+	t := c.inc.Telling(name)
+	known := t != nil && !t.Over
+	switch {
+	case known && t.Alarms > 0:
 		return false
+	case c.holds(name):
+		c.expect([]string{name})
+		return false
+	case known && c.inc.Acknowledged != nil:
+		return false // a pager that was spared: somebody has it
 	}
 	c.expect([]string{name})
 	c.opening(c.inc.Telling(name), text)
@@ -123,9 +157,13 @@ func (c *change) threads(t *Telling) bool {
 	return c.live(t.Notifier) && c.m.Notifiers[t.Notifier].Edits && t.Alarms > 0
 }
 
-// edit shows the incident as it is now in what was sent before.
+// edit shows the incident as it is now in what was sent before; once in a
+// change, because all that it queues shows the same.
 func (c *change) edit(t *Telling) {
-	if c.threads(t) && !t.Over {
+	edited := slices.ContainsFunc(c.deliveries, func(d Delivery) bool {
+		return d.Kind == Update && d.Notifier == t.Notifier
+	})
+	if c.threads(t) && !t.Over && !edited {
 		c.queue(t, Update, t.Alarms, "").NextAt = c.now.Add(editAfter)
 	}
 }
@@ -175,6 +213,9 @@ func (c *change) worsen(names []string, anew bool, why string) bool {
 		c.say("acknowledged", "the acknowledgement is lifted: it alarms anew")
 		c.inc.Acknowledged = nil
 	}
+	if c.inc.Acknowledged == nil && !c.holding() && !c.silent {
+		c.page(why) // who was spared while somebody had it
+	}
 	for i := range c.inc.Told {
 		t := &c.inc.Told[i]
 		switch {
@@ -205,6 +246,7 @@ func (c *change) reopen() {
 	inc.State, inc.ResolvedAt, inc.Resolution = Open, time.Time{}, ""
 	inc.ResolveAt, inc.WaitUntil, inc.CountAt = time.Time{}, time.Time{}, time.Time{}
 	inc.Acknowledged, inc.Escalation, inc.Edits = nil, nil, 0
+	c.unhold()
 	inc.Reopenings = append(inc.Reopenings, c.now)
 	inc.Reopenings = inc.Reopenings[max(0, len(inc.Reopenings)-maxReopenings):]
 	recent := 0
@@ -238,6 +280,9 @@ func (c *change) tellAgain(names []string) {
 	}
 	for _, name := range names {
 		c.add(name, text)
+	}
+	if !c.isTold() {
+		c.release("nobody else can be told")
 	}
 	c.remindLater()
 }

@@ -71,6 +71,12 @@ func (c *change) elapse() {
 			inc.CloseAt = after(c.now, c.m.CloseAfter)
 		}
 	}
+	if open && c.holding() && (c.isDue(inc.HoldUntil) || c.isDue(inc.CloseAt)) {
+		c.release(inc.HoldFor + " was tried first, and it is still open")
+		if c.isDue(inc.CloseAt) { // nobody was paged yet: as above
+			inc.CloseAt = after(c.now, c.m.CloseAfter)
+		}
+	}
 	if open && c.isDue(inc.CloseAt) {
 		c.say("closed", "no recovery seen: closed as unconfirmed")
 		c.resolve(Unconfirmed)
@@ -100,7 +106,7 @@ func (c *change) escalate() {
 		step.Done = true
 		var names []string
 		for _, name := range step.Notify {
-			if t := c.inc.Telling(name); c.live(name) && (t == nil || t.Over) {
+			if t := c.inc.Telling(name); c.live(name) && (t == nil || t.Over || t.Alarms == 0) {
 				names = appendNew(names, name)
 			}
 		}
@@ -108,15 +114,19 @@ func (c *change) escalate() {
 			c.say("escalated", fmt.Sprintf("rule %q: nobody is left to add", step.Rule))
 			continue
 		}
+		names = appendNew(names, c.inc.unpaged()...) // whoever waits for a run waits no longer
 		text := strings.Join(names, ", ") + " is told now: nobody has acknowledged it"
 		if step.Rule != "" {
 			text += fmt.Sprintf(" (rule %q)", step.Rule)
 		}
 		c.reply(Escalated, text)
 		c.say("escalated", text)
+		const why = "escalated: nobody has acknowledged it"
+		c.unhold()
 		for _, name := range names {
-			c.add(name, "escalated: nobody has acknowledged it")
+			c.add(name, why)
 		}
+		c.page(why)
 	}
 }
 

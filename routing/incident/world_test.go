@@ -26,6 +26,8 @@ type world struct {
 	timers     map[string]Timer
 	deliveries []Delivery
 	runs       []Run
+	audit      []Audit
+	unsigned   map[string]bool // incidents that an unsigned event was part of
 	timeline   []Entry
 	partners   map[string]Partner
 	wanted     []PartnerRef
@@ -74,6 +76,7 @@ func newWorld(t fatal, change ...func(*Settings)) *world {
 		t: t, m: &Machine{s}, now: start,
 		incidents: map[string]Incident{}, members: map[string]MatchedMember{}, recoveries: map[string]Recovery{},
 		partners: map[string]Partner{}, notices: map[string]Notice{}, timers: map[string]Timer{}, events: map[string]input{}, read: map[string]int{},
+		unsigned: map[string]bool{},
 	}
 }
 
@@ -98,6 +101,7 @@ func (w *world) event(h happening) Decision {
 	if p.Decision == nil || p.Decision.Outcome == "" || p.Event != h.ev.ID {
 		w.t.Fatalf("plan of %s has event %q and decision %+v", h.ev.ID, p.Event, p.Decision)
 	}
+	w.unsigned[p.Decision.Incident] = w.unsigned[p.Decision.Incident] || !h.ev.Authentic
 	w.apply(p)
 	return *p.Decision
 }
@@ -296,11 +300,14 @@ func (w *world) apply(p Plan) {
 	for _, d := range p.Deliveries {
 		w.enqueue(d)
 	}
-	w.runs = append(w.runs, p.Runs...)
 	w.wanted = append(w.wanted, p.Wanted...)
 	for _, one := range p.Partners {
 		w.partners[string(one.Environment)+one.ID] = one
 	}
+	for _, run := range p.Runs {
+		w.store(run)
+	}
+	w.audit = append(w.audit, p.Audit...)
 	w.timeline = append(w.timeline, p.Timeline...)
 	for _, n := range p.Notices {
 		w.notices[n.Key] = n
@@ -313,6 +320,50 @@ func (w *world) apply(p Plan) {
 		}
 	}
 	w.check(p)
+}
+
+func (w *world) store(run Run) {
+	for i := range w.runs {
+		if w.runs[i].ID == run.ID && run.ID != "" {
+			w.runs[i] = run
+			return
+		}
+	}
+	if run.ID == "" {
+		run.ID = fmt.Sprintf("rn_%04d", len(w.runs)+1)
+	}
+	w.runs = append(w.runs, run)
+}
+
+func (w *world) run(id string) Run {
+	for _, run := range w.runs {
+		if run.ID == id {
+			return run
+		}
+	}
+	return Run{}
+}
+
+// becomes changes a run as the worker does.
+func (w *world) becomes(id string, state RunState, with ...func(*Run)) {
+	w.t.Helper()
+	run := w.run(id)
+	run.State = state
+	for _, f := range with {
+		f(&run)
+	}
+	w.apply(w.m.RunChanged(w.load(Query{Incidents: []string{run.Incident}}), run, w.now))
+}
+
+// deed changes a run as the desk does for a person.
+func (w *world) deed(id string, state RunState, by, action, why string) {
+	w.t.Helper()
+	run := w.run(id)
+	run.State = state
+	if action == AuditApproved {
+		run.Approval.Given = append(slices.Clone(run.Approval.Given), Mark{By: by, At: w.now, Why: why})
+	}
+	w.apply(w.m.RunDeed(w.load(Query{Incidents: []string{run.Incident}}), run, Audit{Actor: by, Action: action, Why: why}, w.now))
 }
 
 func (w *world) enqueue(d Delivery) {

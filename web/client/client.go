@@ -104,20 +104,93 @@ func (c *Client) Run(ctx context.Context, id string) (view.Run, error) {
 
 // Acknowledge stops reminders and escalation of an incident.
 func (c *Client) Acknowledge(ctx context.Context, id, why string) error {
-	return c.post(ctx, "incidents/"+url.PathEscape(id)+"/acknowledge", why)
+	return c.post(ctx, "incidents/"+url.PathEscape(id)+"/acknowledge", said{why})
 }
 
 // Resolve ends an incident by hand; why is required.
 func (c *Client) Resolve(ctx context.Context, id, why string) error {
-	return c.post(ctx, "incidents/"+url.PathEscape(id)+"/resolve", why)
+	return c.post(ctx, "incidents/"+url.PathEscape(id)+"/resolve", said{why})
 }
 
 // RetryDelivery puts a dead delivery back in its queue.
 func (c *Client) RetryDelivery(ctx context.Context, id string) error {
-	return c.post(ctx, "deliveries/"+url.PathEscape(id)+"/retry", "")
+	return c.post(ctx, "deliveries/"+url.PathEscape(id)+"/retry", said{})
 }
 
-func query(f incident.Filter) string {
+// ApproveRuns gives the caller's consent to each of these runs.
+func (c *Client) ApproveRuns(ctx context.Context, ids []string, why string) error {
+	return c.post(ctx, "runs/approve", approval{ids, why})
+}
+
+// DenyRun refuses a run that waits for approval; why is required.
+func (c *Client) DenyRun(ctx context.Context, id, why string) error {
+	return c.post(ctx, "runs/"+url.PathEscape(id)+"/deny", said{why})
+}
+
+// StopRun ends a run before its call; why is required.
+func (c *Client) StopRun(ctx context.Context, id, why string) error {
+	return c.post(ctx, "runs/"+url.PathEscape(id)+"/stop", said{why})
+}
+
+// StopRuns lets no run start, of one remediation or, with scope "", of all.
+func (c *Client) StopRuns(ctx context.Context, scope, why string) error {
+	return c.post(ctx, "runs/stop", scoped{scope, why})
+}
+
+// ResumeRuns takes a StopRuns of the same scope back.
+func (c *Client) ResumeRuns(ctx context.Context, scope, why string) error {
+	return c.post(ctx, "runs/resume", scoped{scope, why})
+}
+
+// ClearRun settles a run whose outcome is unknown: done or failed.
+func (c *Client) ClearRun(ctx context.Context, id string, outcome incident.RunState, why string) error {
+	return c.post(ctx, "runs/"+url.PathEscape(id)+"/clear", cleared{outcome, why})
+}
+
+// Audit lists the record of deeds, newest first; a filter's State is the action.
+func (c *Client) Audit(ctx context.Context, f incident.Filter) (view.List[incident.Audit], error) {
+	q := params(f)
+	if f.State != "" {
+		q.Del("state")
+		q.Set("action", f.State)
+	}
+	return get[view.List[incident.Audit]](ctx, c, "audit"+written(q))
+}
+
+// Record adds what the caller did elsewhere; the bridge fills in who that is.
+func (c *Client) Record(ctx context.Context, a incident.Audit) error {
+	return c.post(ctx, "audit", view.OfDeed(a))
+}
+
+// The bodies of commands.
+type (
+	said struct {
+		Why string `json:"why,omitempty"`
+	}
+	approval struct {
+		IDs []string `json:"ids"`
+		Why string   `json:"why,omitempty"`
+	}
+	scoped struct {
+		Scope string `json:"scope"`
+		Why   string `json:"why"`
+	}
+	cleared struct {
+		Outcome incident.RunState `json:"outcome"`
+		Why     string            `json:"why"`
+	}
+)
+
+func query(f incident.Filter) string { return written(params(f)) }
+
+func written(q url.Values) string {
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
+}
+
+func params(f incident.Filter) url.Values {
 	q := url.Values{}
 	set := func(name, value string) {
 		if value != "" {
@@ -127,6 +200,7 @@ func query(f incident.Filter) string {
 	set("state", f.State)
 	set("incident", f.Incident)
 	set("event", f.Event)
+	set("run", f.Run)
 	set("notifier", f.Notifier)
 	set("source", f.Source)
 	set("before", f.Before)
@@ -139,10 +213,7 @@ func query(f incident.Filter) string {
 	if f.Limit > 0 {
 		set("limit", strconv.Itoa(f.Limit))
 	}
-	if len(q) == 0 {
-		return ""
-	}
-	return "?" + q.Encode()
+	return q
 }
 
 func get[V any](ctx context.Context, c *Client, path string) (V, error) {
@@ -151,10 +222,8 @@ func get[V any](ctx context.Context, c *Client, path string) (V, error) {
 	return v, err
 }
 
-func (c *Client) post(ctx context.Context, path, why string) error {
-	body, err := json.Marshal(struct {
-		Why string `json:"why,omitempty"`
-	}{why})
+func (c *Client) post(ctx context.Context, path string, command any) error {
+	body, err := json.Marshal(command)
 	if err != nil {
 		return fmt.Errorf("write the request: %w", err)
 	}

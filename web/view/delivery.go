@@ -43,36 +43,3 @@ func OfDelivery(d incident.Delivery) Delivery {
 	}
 	return v
 }
-
-// Run is one execution of an automation.
-type Run struct {
-	ID          string         `json:"id"`
-	Remediation string         `json:"remediation"`
-	Workflow    string         `json:"workflow"`
-	Params      map[string]any `json:"params,omitempty"`
-	Incident    string         `json:"incident,omitempty"`
-	Event       string         `json:"event,omitempty"`
-	Environment string         `json:"environment"`
-	Transaction string         `json:"transaction,omitempty"`
-	Partner     string         `json:"partner,omitempty"`
-	Key         string         `json:"key,omitempty"`
-	State       string         `json:"state"`
-	Why         string         `json:"why,omitempty"`
-	RequestID   string         `json:"request_id,omitempty"`
-	RemoteID    string         `json:"remote_id,omitempty"`
-	CreatedAt   time.Time      `json:"created_at"`
-	StartedAt   time.Time      `json:"started_at,omitzero"`
-	EndedAt     time.Time      `json:"ended_at,omitzero"`
-	Attempts    int            `json:"attempts"`
-}
-
-// OfRun gives the form of a run.
-func OfRun(r incident.Run) Run {
-	return Run{
-		ID: r.ID, Remediation: r.Remediation, Workflow: r.Workflow, Params: r.Params,
-		Incident: r.Incident, Event: r.Event, Environment: string(r.Environment),
-		Transaction: r.Transaction, Partner: r.Partner, Key: r.Key, State: string(r.State), Why: r.Why,
-		RequestID: r.RequestID, RemoteID: r.RemoteID, CreatedAt: r.CreatedAt.UTC(),
-		StartedAt: r.StartedAt.UTC(), EndedAt: r.EndedAt.UTC(), Attempts: r.Attempts,
-	}
-}
