@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"datasync-bridge/dispatch"
+	"datasync-bridge/event"
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/store"
 	"datasync-bridge/store/sqlite"
@@ -39,7 +40,7 @@ func BenchmarkPlanning(b *testing.B) {
 	d, err := dispatch.New(dispatch.Deps{
 		Store: s, Mapper: &mapper{}, Rules: dispatch.Rules{Router: &router{}, Planner: machine()},
 		Addressees: func(context.Context) ([]string, error) { return nil, nil },
-		Observer: dispatch.Observer{Planned: func(incident.Outcome, time.Duration) {
+		Observer: dispatch.Observer{Planned: func(event.Stored, incident.Outcome, time.Duration) {
 			mu.Lock()
 			defer mu.Unlock()
 			if left--; left == 0 {

@@ -192,7 +192,7 @@ func (d *Dispatcher) eventPlanned(st event.Stored, plan incident.Plan) {
 		d.observe.ConditionsFailed(failed)
 	}
 	outcome := plan.Decision.Outcome
-	d.observe.Planned(outcome, d.store.Now().Sub(st.ReceivedAt))
+	d.observe.Planned(st, outcome, d.store.Now().Sub(st.ReceivedAt))
 	say := d.log.Debug
 	switch outcome {
 	case incident.Opened, incident.Reopened, incident.Settled:

@@ -340,7 +340,7 @@ func TestEvents_ReachTheObserver(t *testing.T) {
 		var mu sync.Mutex
 		var seen []string
 		note := func(what string) { mu.Lock(); seen = append(seen, what); mu.Unlock() }
-		w.observe.Planned = func(o incident.Outcome, since time.Duration) {
+		w.observe.Planned = func(_ event.Stored, o incident.Outcome, since time.Duration) {
 			note(strings.Join([]string{string(o), since.String()}, " after "))
 		}
 		w.observe.PlanFailed = func() { note("failed") }

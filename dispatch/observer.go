@@ -3,6 +3,7 @@ package dispatch
 import (
 	"time"
 
+	"datasync-bridge/event"
 	"datasync-bridge/routing/incident"
 )
 
@@ -10,7 +11,7 @@ import (
 // several goroutines and must return at once; nil ones are skipped.
 type Observer struct {
 	// Planned: an event's plan is committed, so long after its arrival.
-	Planned func(outcome incident.Outcome, sinceArrival time.Duration)
+	Planned func(st event.Stored, outcome incident.Outcome, sinceArrival time.Duration)
 	// ConditionsFailed: so many rules' conditions failed on an event that is
 	// planned; those rules did not match it (routing rule 4).
 	ConditionsFailed func(count int)
@@ -48,7 +49,7 @@ const (
 // filled has every function, so that callers need not ask.
 func (o Observer) filled() Observer {
 	if o.Planned == nil {
-		o.Planned = func(incident.Outcome, time.Duration) {}
+		o.Planned = func(event.Stored, incident.Outcome, time.Duration) {}
 	}
 	if o.ConditionsFailed == nil {
 		o.ConditionsFailed = func(int) {}

@@ -14,6 +14,7 @@ import (
 
 	"datasync-bridge/config"
 	"datasync-bridge/datasync"
+	"datasync-bridge/datasync/reconcile"
 	"datasync-bridge/datasync/remediation"
 	"datasync-bridge/dispatch"
 	"datasync-bridge/outbound"
@@ -30,6 +31,8 @@ type bridge struct {
 	store    *sqlite.Store
 	dispatch *dispatch.Dispatcher
 	worker   *remediation.Worker
+	poller   *reconcile.Poller // nil where datasync.reconcile is not set
+	arrivals *arrivals
 	receiver *receiver.Server
 	admin    *web.Server
 	metrics  *metrics
@@ -79,8 +82,11 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 		Log: b.log, Environment: b.cfg.Datasync.Environment, Config: func() string { return b.cfg.Hash },
 		Idempotent: b.cfg.Datasync.Idempotency.ConfirmedBy != "",
 	})
+	if err := b.wirePolling(api); err != nil {
+		return err
+	}
 	b.receiver, err = receiver.New(b.cfg.Server, b.cfg.Sources, b.store, receiver.Options{
-		Ready: b.ready, Log: b.log, Observe: b.metrics.received,
+		Ready: b.ready, Log: b.log, Observe: b.answered,
 	})
 	if err != nil {
 		return err
@@ -94,6 +100,25 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 		Metrics:  b.metrics.handler(),
 	}, web.Options{Log: b.log, TokenFile: tokenFile(b.cfg)})
 	return err
+}
+
+// wirePolling makes what asks Datasync by itself.
+func (b *bridge) wirePolling(api *datasync.Client) (err error) {
+	b.arrivals = newArrivals(b.cfg.Sources, b.store.Now)
+	if r := b.cfg.Datasync.Reconcile; r != nil {
+		polled := *r
+		polled.Source = b.cfg.PolledSource()
+		b.poller, err = reconcile.New(polled, b.store, api, reconcile.Options{
+			Log: b.log, Observer: b.metrics.polls.observer(), Traffic: b.arrivals,
+		})
+	}
+	return err
+}
+
+// answered observes one answer of the public listener.
+func (b *bridge) answered(source, code string, took time.Duration) {
+	b.metrics.received(source, code, took)
+	b.arrivals.answered(source, code)
 }
 
 // checkTellings refuses a configuration that forgets a notifier to which the
@@ -154,6 +179,10 @@ func (b *bridge) run(ctx context.Context, l listeners) error {
 	room("admin listener", func() error { return b.admin.Run(ctx, l.admin) })
 	room("dispatch", func() error { return b.dispatch.Run(ctx) })
 	room("remediation", func() error { return b.worker.Run(ctx) })
+	room("arrivals", func() error { return b.arrivals.watch(ctx, b.store, b.log) })
+	if b.poller != nil {
+		room("reconcile", func() error { return b.poller.Run(ctx) })
+	}
 
 	b.log.Info("listening", "listener", "public", "address", l.public.Addr().String())
 	b.log.Info("listening", "listener", "admin", "address", l.admin.Addr().String())

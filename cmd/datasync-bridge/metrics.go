@@ -11,6 +11,7 @@ import (
 
 	"datasync-bridge/config"
 	"datasync-bridge/dispatch"
+	"datasync-bridge/event"
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/store/sqlite"
 )
@@ -29,6 +30,7 @@ type metrics struct {
 	attempts   *prometheus.CounterVec
 	sending    *prometheus.HistogramVec
 	repeatable *prometheus.CounterVec
+	polls      pollMetrics
 }
 
 func newMetrics(s *sqlite.Store, cfg *config.Config) *metrics {
@@ -55,6 +57,7 @@ func newMetrics(s *sqlite.Store, cfg *config.Config) *metrics {
 		sending: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "bridge_delivery_duration_seconds", Help: "Time that one call to a notifier took.",
 			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"notifier"}),
+		polls: newPollMetrics(),
 		repeatable: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bridge_delivery_repeats_total", Help: "Calls that may repeat one whose answer was lost; Slack messages say so."}, []string{"notifier"}),
 	}
@@ -64,6 +67,7 @@ func newMetrics(s *sqlite.Store, cfg *config.Config) *metrics {
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.answering, m.planned, m.planning, m.failures, m.conditions, m.conflicts,
 		m.attempts, m.sending, m.repeatable, build, waiting{s},
+		m.polls.missed, m.polls.late, m.polls.cleared, m.polls.failed, m.polls.took,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -80,7 +84,8 @@ func (m *metrics) received(source, code string, took time.Duration) {
 
 func (m *metrics) observer() dispatch.Observer {
 	return dispatch.Observer{
-		Planned: func(outcome incident.Outcome, sinceArrival time.Duration) {
+		Planned: func(st event.Stored, outcome incident.Outcome, sinceArrival time.Duration) {
+			m.polls.planned(st, outcome)
 			m.planned.WithLabelValues(string(outcome)).Inc()
 			m.planning.Observe(sinceArrival.Seconds())
 		},

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"datasync-bridge/datasync/reconcile"
+	"datasync-bridge/event"
+	"datasync-bridge/routing/incident"
+)
+
+// pollMetrics are what polling shows. What webhooks missed for good is missed
+// less late: when a poll finds a failure, its webhook may still be on the way.
+type pollMetrics struct {
+	missed, late, cleared, failed prometheus.Counter
+	took                          prometheus.Histogram
+}
+
+func newPollMetrics() pollMetrics {
+	return pollMetrics{
+		missed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bridge_missed_by_webhook_total", Help: "Failures that polling told first, because no webhook had come."}),
+		late: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bridge_webhooks_late_total", Help: "Webhooks that came after polling had told their failure."}),
+		cleared: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bridge_reconcile_cleared_total", Help: "Open transactions that polling found failed no longer."}),
+		failed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bridge_reconcile_failures_total", Help: "Polls that Datasync did not answer."}),
+		took: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "bridge_reconcile_duration_seconds", Help: "Time that one poll took.", Buckets: []float64{.1, .5, 1, 5, 30, 120}}),
+	}
+}
+
+func (m pollMetrics) observer() reconcile.Observer {
+	return reconcile.Observer{
+		Cleared:    func(n int) { m.cleared.Add(float64(n)) },
+		Polled:     func(took time.Duration) { m.took.Observe(took.Seconds()) },
+		PollFailed: m.failed.Inc,
+	}
+}
+
+// planned counts what the plan of an event shows of webhooks and polls.
+func (m pollMetrics) planned(st event.Stored, outcome incident.Outcome) {
+	switch {
+	case outcome == incident.Refined:
+		m.late.Inc()
+	case st.Origin == event.OriginReconcile && st.Type == "transaction.failed":
+		switch outcome {
+		case incident.Opened, incident.Joined, incident.Reopened:
+			m.missed.Inc()
+		}
+	}
+}
