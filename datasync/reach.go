@@ -116,7 +116,7 @@ func checkBase(text string) string {
 	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
 		return "must end with its path; remove the query"
 	case dotted(u.Path):
-		return "must spell its path without empty steps, . and .."
+		return "must spell its path plainly, without empty steps and dots as steps"
 	}
 	if err := outbound.Allowed(u); err != nil {
 		return strings.TrimPrefix(err.Error(), outbound.ErrRefused.Error()+": ")
