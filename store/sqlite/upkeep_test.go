@@ -69,6 +69,15 @@ func TestStatsCountWhatWaits(t *testing.T) {
 	if err := s.Settle(context.Background(), incident.Settlement{Delivery: d.ID, Lease: d.Lease, State: incident.Dead}); err != nil {
 		t.Fatal(err)
 	}
+	due := now.Add(time.Hour)
+	if err := s.Apply(context.Background(), incident.Plan{
+		Runs: []incident.Run{{State: incident.RunAwaiting, NextAt: due}, {State: incident.RunAwaiting, NextAt: due}, {State: incident.RunUnknown},
+			{State: incident.RunProposed, NextAt: due}, {State: incident.RunQueued, NextAt: due}},
+		Wanted: []incident.PartnerRef{{ID: "par_1"}, {ID: "par_2"}},
+		Audit:  []incident.Audit{{Actor: "ana"}, {Actor: "bo"}, {Actor: "cy"}},
+	}); err != nil {
+		t.Fatal(err)
+	}
 	st, err := s.Stats(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +87,10 @@ func TestStatsCountWhatWaits(t *testing.T) {
 	}
 	if st.Waiting["slack"] != 2 || st.Dead["slack"] != 1 || !st.OldestWaiting.Equal(now) {
 		t.Errorf("waiting %v since %s, dead %v, want 2 since %s and 1", st.Waiting, st.OldestWaiting, st.Dead, now)
+	}
+	if st.Runs != 1 || st.RunsAwaiting != 2 || st.RunsUnknown != 1 || st.Partners != 2 || st.Audit != 3 {
+		t.Errorf("runs %d, awaiting %d, unknown %d, partners %d, audit %d, want 1, 2, 1, 2 and 3",
+			st.Runs, st.RunsAwaiting, st.RunsUnknown, st.Partners, st.Audit)
 	}
 	if st.Size == 0 {
 		t.Error("a file of no size")

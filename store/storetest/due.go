@@ -12,7 +12,7 @@ import (
 func (p *probe) inserted(r incident.Run) incident.Run {
 	p.Helper()
 	p.propose(r)
-	got, err := p.Subject.Runs(p.ctx(), incident.Filter{Limit: 1})
+	got, err := p.Runs(p.ctx(), incident.Filter{Limit: 1})
 	p.ok(err)
 	return got[0]
 }
