@@ -314,7 +314,7 @@ var later = []string{
 	"rules[].only_during", "rules[].outside", "rules[].title", "rules[].text", "rules[].digest", "rules[].hold", "rules[].enrich",
 	"rules[].inhibit",
 	"remediations[].approvers", "remediations[].approval",
-	"remediations[].expires", "remediations[].confirm", "remediations[].idempotent",
+	"remediations[].expires", "remediations[].confirm",
 	"admin.console", "admin.slack", "admin.pagerduty",
 }
 
