@@ -61,6 +61,8 @@ func field(path string, v any) func(*event.Event) {
 	}
 }
 
+var failureTime = time.Date(2026, 3, 10, 11, 0, 0, 0, time.UTC)
+
 var named = incident.Decision{Remediate: []string{"resend-status"}}
 
 func TestModesOfAnEventThatMayRun(t *testing.T) {
@@ -198,6 +200,46 @@ func TestCompileTellsAllFaults(t *testing.T) {
 		{name: "no workflow", change: func(c *remediation.Config) { c.Workflow = "" }, want: []string{"workflow: missing"}},
 		{name: "another mode", change: func(c *remediation.Config) { c.Mode = "yolo" }, want: []string{"mode: no mode"}},
 		{name: "auto without credentials", change: func(c *remediation.Config) { c.Mode = "auto" }, want: []string{"mode: client_id"}},
+		{name: "approve without credentials", change: func(c *remediation.Config) { c.Mode, c.Approve.By = "approve", []string{"ana"} }, want: []string{"mode: client_id"}},
+		{name: "auto without a way to read", o: remediation.Options{Configured: true}, change: func(c *remediation.Config) { c.Mode = "auto" }, want: []string{"mode: needs to read"}},
+		{name: "approve by nobody", o: auto, change: func(c *remediation.Config) { c.Mode = "approve" }, want: []string{"approve.by: is missing"}},
+		{name: "approvers", change: func(c *remediation.Config) { c.Approve.By = []string{"ana", "", " bo", "ana", "local:root"} }, want: []string{
+			"approve.by[1]: no name", "approve.by[2]: no name", "approve.by[3]: named twice",
+		}},
+		{name: "an approval that never expires", change: func(c *remediation.Config) { c.Approve.Expires = 8 * 24 * time.Hour }, want: []string{"approve.expires: from 1m0s to 7d"}},
+		{name: "an approval of seconds", change: func(c *remediation.Config) { c.Approve.Expires = time.Second }, want: []string{"approve.expires: from 1m0s to 7d"}},
+		{name: "no amount", change: func(c *remediation.Config) { c.Approve.TwoAbove = "1e4" }, want: []string{"approve.two_above: no amount"}},
+		{name: "a negative amount", change: func(c *remediation.Config) { c.Approve.TwoAbove = "-1" }, want: []string{"approve.two_above: no amount"}},
+		{name: "two of one", change: func(c *remediation.Config) { c.Approve.By, c.Approve.TwoAbove = []string{"ana"}, "10000" }, want: []string{"approve.two_above: needs two people"}},
+		{name: "hold for a person", o: auto, change: func(c *remediation.Config) {
+			c.Mode, c.Approve.By, c.Hold = "approve", []string{"ana"}, time.Minute
+		}, want: []string{"hold: is for mode auto"}},
+		{name: "hold for long", change: func(c *remediation.Config) { c.Hold = 2 * time.Hour }, want: []string{"hold: from 0s to 1h"}},
+		{name: "another deed", change: func(c *remediation.Config) { c.Does = "retry" }, want: []string{"does: nothing that a workflow does"}},
+		{name: "an empty override", change: func(c *remediation.Config) { c.Override = &remediation.Override{} }, want: []string{
+			"override.by: is missing", "override.classes: is missing", "override.document_types: is missing", "override.why: is missing",
+		}},
+		{name: "an override too far", change: func(c *remediation.Config) {
+			c.Override = &remediation.Override{By: "ana", Why: "x", DocumentTypes: []string{"850", "820", "812", "XYZ", ""}, Classes: []event.Class{"connectivity", "automation", "bridge", "conectivity"}}
+		}, want: []string{
+			"override.classes[1]: never lead to a run", "override.classes[2]: never lead to a run", "override.classes[3]: no failure class",
+			"override.document_types[1]: never run by itself", "override.document_types[2]: never run by itself",
+			"override.document_types[3]: no document type", "override.document_types[4]: no document type",
+		}},
+		{name: "an override beside approval", o: auto, change: func(c *remediation.Config) {
+			c.Mode, c.Approve.By = "approve", []string{"ana"}
+			c.Override = &remediation.Override{By: "ana", Why: "x", DocumentTypes: []string{"850"}, Classes: []event.Class{"connectivity"}}
+		}, want: []string{"override: a person decides"}},
+		{name: "an override of receipts", change: func(c *remediation.Config) {
+			c.Does = "regenerate-mdn"
+			c.Override = &remediation.Override{By: "ana", Why: "x", DocumentTypes: []string{"850"}, Classes: []event.Class{"connectivity"}}
+		}, want: []string{"override: regenerate-mdn"}},
+		{name: "codes", change: func(c *remediation.Config) { c.UnsentCodes = []string{"X", " "} }, want: []string{"unsent_codes[1]: is empty"}},
+		{name: "all of a good one", o: auto, change: func(c *remediation.Config) {
+			c.Mode, c.Does, c.Hold, c.Idempotent.ConfirmedBy = "auto", "reprocess", 5*time.Minute, "ana"
+			c.Approve = remediation.Approve{By: []string{"ana", "local:root"}, Expires: time.Hour, TwoAbove: "10000"}
+			c.Override = &remediation.Override{By: "ana", Why: "x", DocumentTypes: []string{"940"}, Classes: []event.Class{"sla"}}
+		}},
 		{name: "limits", change: func(c *remediation.Config) {
 			c.Limit = remediation.Limit{PerTransaction: "2", PerPartner: "0/1h", Overall: "3/0s"}
 		}, want: []string{"limit.overall: window", "limit.per_partner: nothing", "limit.per_transaction: no limit"}},

@@ -110,8 +110,8 @@ func on(t *testing.T, play func(s *stage)) {
 		s.desk = remediation.NewDesk(s.store, clerk{}, remediation.DeskOptions{
 			Config: s.hash, Names: func() []string { return []string{"resend-status"} },
 		})
+		defer s.halt()
 		play(s)
-		s.halt()
 	})
 }
 
