@@ -162,30 +162,31 @@ func newTeller(out io.Writer) teller { return teller{newScreen(out, nil, nil)} }
 func (t teller) tell(ctx context.Context, far *sandbox.Sandbox, story sandbox.Story, f sandboxFlags) error {
 	fmt.Fprintf(t.out, "%s  %s\n\nwaiting for a webhook subscription …\n\n", t.paint(bold, story.Name), t.paint(dim, story.About))
 	world, err := far.Subscribed(ctx)
-	if err != nil {
-		return nil // Ctrl-C: nothing was begun
+	if err == nil {
+		err = world.Play(ctx, story, sandbox.Telling{Pace: f.pace, Patience: f.patience, Step: t.step()})
 	}
-	expected := false
-	err = world.Play(ctx, story, sandbox.Telling{Pace: f.pace, Patience: f.patience, Step: func(s sandbox.Step) {
-		if s.Kind != sandbox.Expect {
-			fmt.Fprintf(t.out, "%s  %s  %s\n", t.paint(dim, s.At.Format("15:04:05")), t.paint(colourOf(s.Kind), fmt.Sprintf("%-9s", s.Kind)), s.Text)
-			return
-		}
-		if !expected {
-			fmt.Fprintf(t.out, "\n%s\n", t.paint(bold, "What the bridge should show now"))
-			expected = true
-		}
-		fmt.Fprintf(t.out, "  - %s\n", s.Text)
-	}})
 	switch {
-	case ctx.Err() != nil:
-		return nil // Ctrl-C ends a story at any step
+	case errors.Is(err, context.Canceled): // Ctrl-C ends a story at any step
+		return nil
 	case err != nil:
 		return fmt.Errorf("play the story %s: %w", story.Name, err)
 	case !f.once:
 		fmt.Fprintf(t.out, "\nThe sandbox stays until Ctrl-C.\n")
 	}
 	return nil
+}
+
+// step prints the steps line by line, and what to expect under a heading.
+func (t teller) step() func(sandbox.Step) {
+	heading := "\n" + t.paint(bold, "What the bridge should show now") + "\n"
+	return func(s sandbox.Step) {
+		if s.Kind != sandbox.Expect {
+			fmt.Fprintf(t.out, "%s  %s  %s\n", t.paint(dim, s.At.Format("15:04:05")), t.paint(colourOf(s.Kind), fmt.Sprintf("%-9s", s.Kind)), s.Text)
+			return
+		}
+		fmt.Fprintf(t.out, "%s  - %s\n", heading, s.Text)
+		heading = ""
+	}
 }
 
 func colourOf(k sandbox.Kind) string {
@@ -224,7 +225,7 @@ or without the bridge's own command:
 Ask it as the bridge does:
 
   datasync-bridge datasync transactions --status failed
-  datasync-bridge datasync partners get par_1
+  datasync-bridge datasync partners get ID
 
 `
 

@@ -97,7 +97,7 @@ func checkSFTP(sftp map[string]any) error {
 
 func readContacts(in map[string]any, p *Partner) error {
 	objects := []any{}
-	if one, given := in["contact"]; given {
+	if one := in["contact"]; one != nil {
 		objects = append(objects, one)
 	}
 	field := "contact"
@@ -125,7 +125,7 @@ func readContacts(in map[string]any, p *Partner) error {
 
 func readCertificates(in map[string]any, p *Partner) error {
 	list, ok := in["certificates"].([]any)
-	if _, given := in["certificates"]; (given && !ok) || len(list) > maxOfProfile {
+	if (in["certificates"] != nil && !ok) || len(list) > maxOfProfile {
 		return fmt.Errorf("certificates must be a list of at most %d", maxOfProfile)
 	}
 	for i, object := range list {

@@ -18,7 +18,7 @@ func playInvoice(ctx context.Context, p *player) {
 	p.fail(ctx, id, invoice, noResponse, arrives)
 	p.step(ctx, Partners, "%s answers again, but an invoice that was given up stays so until it is sent again", partner.Name)
 	p.step(ctx, Waiting, "for an approved resend of %s, at most %v", id, p.Patience)
-	p.step(ctx, Waiting, "the bridge's rule needs remediate: with workflow: resend_invoice, mode: approve; approve it there")
+	p.step(ctx, Waiting, "the bridge asks for approval where its rule has remediate: with workflow: resend_invoice, mode: approve: datasync-bridge runs approve ID")
 
 	ran := func() bool { return slices.ContainsFunc(p.s.started, func(r Run) bool { return r.Transaction == id }) }
 	if !p.await(ctx, ran) {
