@@ -23,7 +23,7 @@ func TestLostWebhooksAreFoundOnce(t *testing.T) {
 		failedAt := time.Now()
 		pass(3 * time.Hour)
 		w.want("failed T1")
-		in := w.store.events[0]
+		in := w.events()[0]
 		if in.Origin != event.OriginReconcile || !in.Authentic || in.Source != "datasync" || in.Environment != event.Production ||
 			in.ForeignID != "poll:T1" || in.Type != "transaction.failed" {
 			t.Errorf("accepted as %+v", in)
@@ -51,7 +51,7 @@ func TestFlatItemsComeInTheFormOfAWebhook(t *testing.T) {
 		})
 		pass(6 * time.Minute)
 		var body struct{ Data map[string]any }
-		if err := json.Unmarshal(w.store.events[0].Body, &body); err != nil {
+		if err := json.Unmarshal(w.events()[0].Body, &body); err != nil {
 			t.Fatal(err)
 		}
 		got := fmt.Sprint(body.Data["transaction"], body.Data["partner"], body.Data["error"], body.Data["id"])
@@ -76,8 +76,8 @@ func TestFirstPollPagesNoHistory(t *testing.T) {
 				w.begin()
 				pass(time.Hour)
 				w.want(tt.want)
-				if tt.want == "" && w.api.queries[0].Since.Before(w.store.position(t).Watermark.Add(-2*time.Hour)) {
-					t.Errorf("the first poll asked for %v", w.api.queries[0])
+				if tt.want == "" && w.api.queried()[0].Since.Before(w.store.position(t).Watermark.Add(-2*time.Hour)) {
+					t.Errorf("the first poll asked for %v", w.api.queried()[0])
 				}
 			})
 		})
@@ -89,7 +89,7 @@ func TestAnAPIWithoutTimeRangesBringsNoHistory(t *testing.T) {
 		w.api.fails("long ago", at(time.Now().Add(-time.Hour)))
 		w.api.fails("new", at(time.Now().Add(time.Minute)))
 		w.begin()
-		all := w.api.items
+		all := w.api.items // from before the first poll
 		w.api.change(func() { w.api.items = nil })
 		pass(time.Second)
 		w.api.change(func() {
@@ -129,8 +129,8 @@ func TestAnItemThatIsWordedAnewMakesNoEvent(t *testing.T) {
 			}
 		}
 		w.want("failed T1, failed T2")
-		if strings.Contains(string(w.store.events[1].Body), "created_at") {
-			t.Errorf("an item without a time got one: %s", w.store.events[1].Body)
+		if strings.Contains(string(w.events()[1].Body), "created_at") {
+			t.Errorf("an item without a time got one: %s", w.events()[1].Body)
 		}
 	})
 }
@@ -155,10 +155,10 @@ func TestACrashBetweenFindingAndPositionFindsOnce(t *testing.T) {
 		pass(time.Minute)
 		w.api.fails("T1")
 		before := w.store.position(t).Watermark
-		w.store.settle = incident.ErrLeaseLost
+		w.set(func() { w.store.settle = incident.ErrLeaseLost })
 		pass(5 * time.Minute)
 		w.want("failed T1")
-		w.store.settle = nil
+		w.set(func() { w.store.settle = nil })
 		w.crash()
 		if after := w.store.position(t).Watermark; !after.After(before) {
 			t.Errorf("the watermark stayed at %v", after)
@@ -176,8 +176,8 @@ func TestTheWatermarkWaitsForWhatTheStoreRefuses(t *testing.T) {
 		pass(time.Minute)
 		before := w.store.position(t).Watermark
 		w.api.fails("T1")
-		w.store.refused = 1
-		for w.store.refused > 0 {
+		w.set(func() { w.store.refused = 1 })
+		for w.store.position(t).Failures == 0 {
 			pass(time.Second)
 		}
 		if p := w.store.position(t); p.Failures != 1 || !p.Watermark.Equal(before) {
@@ -228,7 +228,7 @@ func TestASliceWithTooManyPagesIsHalved(t *testing.T) {
 			w.api.fails(fmt.Sprintf("T%03d", n), at(time.Now().Add(-time.Hour+time.Duration(n)*30*time.Second)))
 		}
 		w.begin()
-		if n := len(w.store.events); n != 120 {
+		if n := len(w.events()); n != 120 {
 			t.Errorf("found %d of 120", n)
 		}
 		if calls := w.api.asked(); calls > 20 {
@@ -246,8 +246,8 @@ func TestAMinuteThatDoesNotFitIsPassedAndSaid(t *testing.T) {
 		}
 		w.api.fails("later", at(time.Now().Add(-time.Minute)))
 		w.begin()
-		if got := w.got(); !strings.HasSuffix(got, "failed later") || len(w.store.events) != 51 {
-			t.Errorf("found %d: %s", len(w.store.events), got)
+		if got := w.got(); !strings.HasSuffix(got, "failed later") || len(w.events()) != 51 {
+			t.Errorf("found %d: %s", len(w.events()), got)
 		}
 		if !strings.Contains(w.log.String(), "more failed within a minute") {
 			t.Errorf("nothing says so:\n%s", w.log)
@@ -257,12 +257,12 @@ func TestAMinuteThatDoesNotFitIsPassedAndSaid(t *testing.T) {
 
 func TestAFloodIsTakenInTurns(t *testing.T) {
 	play(t, func(w *world) {
-		w.cfg.Start = "24h"
-		w.api.perPage = 1000
-		for n := range 24 {
-			for k := range 1000 {
+		w.cfg.Start = "4h"
+		w.api.perPage = 7000
+		for n := range 4 {
+			for k := range 7000 {
 				w.api.items = append(w.api.items, datasync.Transaction{
-					ID: fmt.Sprint(n, "-", k), Status: "failed", OccurredAt: time.Now().Add(-24*time.Hour + time.Duration(n)*time.Hour + time.Minute),
+					ID: fmt.Sprint(n, "-", k), Status: "failed", OccurredAt: time.Now().Add(-4*time.Hour + time.Duration(n)*time.Hour + time.Minute),
 				})
 			}
 		}
@@ -276,8 +276,8 @@ func TestAFloodIsTakenInTurns(t *testing.T) {
 		}
 		w.begin()
 		pass(time.Minute)
-		if total != 24000 {
-			t.Errorf("found %d of 24000", total)
+		if total != 28000 {
+			t.Errorf("found %d of 28000", total)
 		}
 		if n := len(w.store.position(t).State); n > 200<<10 {
 			t.Errorf("%d bytes are remembered", n)

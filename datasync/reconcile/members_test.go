@@ -23,7 +23,7 @@ func TestAbsentTwiceClears(t *testing.T) {
 		w.want("")
 		pass(6 * time.Minute)
 		w.want("cleared T1")
-		in := w.store.events[0]
+		in := w.events()[0]
 		if !strings.Contains(string(in.Body), `"created_at":"`+missing.UTC().Format(time.RFC3339Nano)+`"`) ||
 			in.Origin != event.OriginReconcile || !in.Authentic || in.Source != "datasync" {
 			t.Errorf("accepted %s as %+v, want the time of the first look, %v", in.Body, in, missing)
@@ -98,7 +98,7 @@ func TestOnlyOldMembersOfDeliveryClassesAreAskedAfter(t *testing.T) {
 		w.member("young", "par_1", 0)
 		w.begin()
 		pass(14 * time.Minute)
-		for _, q := range w.api.queries {
+		for _, q := range w.api.queried() {
 			if q.Since.IsZero() {
 				t.Fatalf("asked %+v", q)
 			}
@@ -146,7 +146,7 @@ func TestADeliveryWithATimeOfItsOwnSettlesAtOnce(t *testing.T) {
 		w.api.becomes("T1", "delivered")
 		w.begin()
 		w.want("delivered T1")
-		if body := w.store.events[0].Body; !strings.Contains(string(body), `"created_at":"`+then.UTC().Format(time.RFC3339Nano)) {
+		if body := w.events()[0].Body; !strings.Contains(string(body), `"created_at":"`+then.UTC().Format(time.RFC3339Nano)) {
 			t.Errorf("accepted %s", body)
 		}
 		pass(time.Hour)
@@ -170,7 +170,7 @@ func TestRoundsAreBoundedAndReachEverybody(t *testing.T) {
 				if one {
 					most = 100
 				}
-				for range 20 {
+				for range 12 {
 					before := w.api.asked()
 					pass(5 * time.Minute)
 					if calls := w.api.asked() - before; calls > 2*(most+1) {
@@ -187,15 +187,15 @@ func TestRoundsAreBoundedAndReachEverybody(t *testing.T) {
 						w.api.items = nil
 					}
 				})
-				for range 20 {
+				for range 16 {
 					pass(5 * time.Minute)
 				}
 				cleared := map[string]bool{}
-				for _, in := range w.store.events {
+				for _, in := range w.events() {
 					cleared[in.ForeignID] = true
 				}
-				if len(cleared) != 700 || len(w.store.events) != 700 {
-					t.Errorf("settled %d of 700, with %d events", len(cleared), len(w.store.events))
+				if len(cleared) != 700 || len(w.events()) != 700 {
+					t.Errorf("settled %d of 700, with %d events", len(cleared), len(w.events()))
 				}
 				if n := len(w.store.position(t).State); n > 200<<10 {
 					t.Errorf("%d bytes are remembered", n)

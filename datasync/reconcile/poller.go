@@ -38,8 +38,6 @@ const (
 	// recordFor bounds how long a position waits for the store, and so the time
 	// that a shutdown may take.
 	recordFor = 3 * time.Second
-	// idle is the longest pause between two looks at the store.
-	idle = 30 * time.Second
 	// soon is when a poll goes on that left something for later.
 	soon = 10 * time.Second
 	// firstRetry is the pause after a failed poll; it doubles up to Every.
@@ -108,6 +106,8 @@ type Options struct {
 	// Traffic, where it is set, lets the poller notice that webhooks have gone
 	// quiet while it finds failures.
 	Traffic Traffic
+	// Poll is the longest pause between two looks at the store. Default 30s.
+	Poll time.Duration
 }
 
 // Poller asks Datasync at intervals.
@@ -149,6 +149,9 @@ func New(cfg datasync.Reconcile, store Store, client Client, o Options) (*Poller
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Poll <= 0 {
+		o.Poll = 30 * time.Second
+	}
 	return &Poller{cfg: cfg, back: back, store: store, client: client, o: o, storing: true}, nil
 }
 
@@ -161,10 +164,10 @@ func (p *Poller) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		next, err := p.turn(ctx)
 		p.noteStore(ctx, err)
-		wait := idle
+		wait := p.o.Poll
 		if err == nil && !next.IsZero() {
 			// A position that is due but another's must not be asked for without a pause.
-			wait = max(time.Second, min(idle, next.Sub(p.store.Now())))
+			wait = min(wait, max(time.Second, next.Sub(p.store.Now())))
 		}
 		pause(ctx, wait)
 	}

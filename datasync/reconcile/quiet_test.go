@@ -12,7 +12,7 @@ import (
 
 // told lists the own events with their messages.
 func (w *world) told() (list []string) {
-	for _, in := range w.store.events {
+	for _, in := range w.events() {
 		if in.Origin != event.OriginBridge {
 			continue
 		}
@@ -39,7 +39,7 @@ func TestQuietWebhooksAreToldOnceAndTheirReturnToo(t *testing.T) {
 		w.o.Traffic = w
 		w.begin()
 		pass(time.Hour)
-		w.webhook = time.Now()
+		w.hears(time.Now())
 		pass(10 * time.Minute)
 		w.api.fails("T1")
 		pass(10 * time.Minute)
@@ -62,7 +62,7 @@ func TestQuietWebhooksAreToldOnceAndTheirReturnToo(t *testing.T) {
 		if got := w.told(); len(got) != 1 {
 			t.Errorf("told again: %q", got)
 		}
-		w.webhook = time.Now()
+		w.hears(time.Now())
 		pass(6 * time.Minute)
 		if got := w.told(); len(got) != 2 || !strings.HasPrefix(got[1], "webhooks_resumed: webhooks come again since 11:") {
 			t.Errorf("told %q", got)
@@ -81,16 +81,16 @@ func TestWebhooksThatComeAreNotQuiet(t *testing.T) {
 	}{
 		{"the failure was told by a webhook, and then nothing fails", func(w *world) {
 			w.api.fails("T1")
-			w.webhook = time.Now().Add(time.Second)
+			w.hears(time.Now().Add(time.Second))
 		}},
 		{"its webhook came late", func(w *world) {
-			w.webhook = time.Now()
+			w.hears(time.Now())
 			pass(10 * time.Minute)
 			w.api.fails("T1")
 			pass(10 * time.Minute)
-			w.webhook = time.Now()
+			w.hears(time.Now())
 		}},
-		{"nothing fails at all", func(w *world) { w.webhook = time.Now() }},
+		{"nothing fails at all", func(w *world) { w.hears(time.Now()) }},
 		{"it failed while the bridge was not there", func(w *world) {
 			w.stop()
 			pass(time.Hour)

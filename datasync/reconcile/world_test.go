@@ -1,7 +1,6 @@
 package reconcile_test
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -27,6 +26,7 @@ type memory struct {
 	polls    map[string]*incident.Poll
 	epoch    int64
 	events   []event.Received
+	variants map[string][][32]byte // bodies by source and key
 	repeats  int
 	open     []incident.MatchedMember
 	settle   error // what SettlePoll answers
@@ -78,15 +78,15 @@ func (m *memory) Accept(_ context.Context, in event.Received) (event.Receipt, er
 		return event.Receipt{}, event.ErrBusy
 	}
 	status := event.Accepted
-	for _, old := range m.events {
-		if old.Source == in.Source && old.Key == in.Key {
-			if old.BodyHash == in.BodyHash {
-				m.repeats++
-				return event.Receipt{Status: event.Duplicate}, nil
-			}
-			status = event.Conflict
-		}
+	id := in.Source + string(in.Key[:])
+	if slices.Contains(m.variants[id], in.BodyHash) {
+		m.repeats++
+		return event.Receipt{Status: event.Duplicate}, nil
 	}
+	if len(m.variants[id]) > 0 {
+		status = event.Conflict
+	}
+	m.variants[id] = append(m.variants[id], in.BodyHash)
 	m.events = append(m.events, in)
 	if m.accepted != nil {
 		m.accepted(in)
@@ -214,6 +214,12 @@ func (a *api) change(f func()) {
 	f()
 }
 
+func (a *api) queried() []datasync.TransactionQuery {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.queries)
+}
+
 func (a *api) asked() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -228,6 +234,24 @@ func of(partner string) func(*datasync.Transaction) {
 	return func(item *datasync.Transaction) { item.PartnerID = partner }
 }
 
+// lines is a log that may be read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // world is a poller in a bubble of its own time.
 type world struct {
 	*testing.T
@@ -235,21 +259,35 @@ type world struct {
 	api     *api
 	cfg     datasync.Reconcile
 	o       reconcile.Options
-	log     *bytes.Buffer
+	log     *lines
 	webhook time.Time
 	skipped map[string]int
 	stop    func()
 }
 
-func (w *world) LastWebhook(string) time.Time { return w.webhook }
+func (w *world) LastWebhook(string) time.Time {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	return w.webhook
+}
+
+// hears lets a webhook come at a time.
+func (w *world) hears(at time.Time) { w.set(func() { w.webhook = at }) }
+
+// set changes what the poller reads.
+func (w *world) set(f func()) {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	f()
+}
 
 func play(t *testing.T, story func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
-			T: t, store: &memory{polls: map[string]*incident.Poll{}, epoch: 1}, api: &api{},
+			T: t, store: &memory{polls: map[string]*incident.Poll{}, variants: map[string][][32]byte{}, epoch: 1}, api: &api{},
 			cfg: datasync.Reconcile{Every: 5 * time.Minute, Overlap: 15 * time.Minute, Source: "datasync"},
-			log: &bytes.Buffer{}, skipped: map[string]int{},
+			log: &lines{}, skipped: map[string]int{},
 		}
 		w.o.Log = slog.New(slog.NewTextHandler(w.log, nil))
 		w.o.Observer.Skipped = func(why string, n int) { w.skipped[why] += n }
@@ -294,12 +332,17 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// got lists what was accepted as "type id", without a prefix that all share.
-func (w *world) got() string {
+// events are those accepted so far.
+func (w *world) events() []event.Received {
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
+	return slices.Clone(w.store.events)
+}
+
+// got lists what was accepted as "type id", without a prefix that all share.
+func (w *world) got() string {
 	var list []string
-	for _, in := range w.store.events {
+	for _, in := range w.events() {
 		var body struct {
 			Data struct{ Transaction struct{ ID string } }
 		}

@@ -234,9 +234,9 @@ type Member struct {
 	Transaction  string
 	DocumentType string
 	DocumentName string
+	PartnerID    string // as the event spells it, to ask for its transactions
 	Reference    string // "PO-88214" or the like: the first that the event has
 	Partner      string
-	PartnerID    string // as the event spells it, to ask for its transactions
 	// Origin is how it came first: what polling found is refined in place by
 	// the webhook that comes later.
 	Origin event.Origin
