@@ -108,7 +108,7 @@ var datasync = profile{
 		"webhook.test":                 event.None,
 
 		// What the bridge finds out by itself, by polling and about itself.
-		"transaction.cleared":       event.Settle,
+		"transaction.cleared":            event.Settle,
 		ofBridge + "webhooks_quiet":      event.Open,
 		ofBridge + "webhooks_resumed":    event.Settle,
 		ofBridge + "signatures_failing":  event.Open,
