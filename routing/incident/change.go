@@ -80,6 +80,7 @@ func (c *change) put(m Member, prior *Member) {
 	switch name := nameOf(m); {
 	case prior != nil:
 		c.count(prior.Severity, -1)
+		c.retype(m, *prior)
 	case slices.Contains(inc.Settled, name):
 		inc.Settled = slices.DeleteFunc(inc.Settled, func(s string) bool { return s == name })
 		c.document(m, 1, 0)
@@ -97,19 +98,20 @@ func (c *change) replace(m, prior Member) {
 	inc := &c.inc
 	m.Open, m.SettledAt = true, time.Time{}
 	m.Severity = min(max(m.Severity, event.Info), event.Critical)
-	total := 1
+	c.retype(m, prior)
 	if name := nameOf(m); m.Class != prior.Class {
-		if slices.Contains(inc.Settled, name) {
+		if slices.Contains(inc.Settled, name) { // it was both, and is one
 			inc.Settled = slices.DeleteFunc(inc.Settled, func(s string) bool { return s == name })
-			inc.Total, total = max(0, inc.Total-1), 0 // it was both, and is one
+			if c.counted(m) > 0 {
+				c.document(m, 0, -1)
+				inc.Total = max(0, inc.Total-1)
+			}
 		}
 		same := func(o Member) bool { return o.ID == prior.ID && o.Class == prior.Class }
 		c.members = slices.DeleteFunc(c.members, same)
 		inc.Listed = slices.DeleteFunc(inc.Listed, same)
 		c.gone = append(c.gone, prior)
 	}
-	c.document(m, 1, total) // first, so that a type that stays keeps its place
-	c.document(prior, -1, -1)
 	c.count(prior.Severity, -1)
 	c.count(m.Severity, 1)
 	c.store(m)
@@ -188,6 +190,26 @@ func (c *change) document(m Member, open, total int) {
 	if d.Total == 0 && d.Open == 0 && find(otherType) < 0 { // beside "other", nobody knows who is counted there
 		*docs = slices.Delete(*docs, i, i+1)
 	}
+}
+
+// retype counts an open member by the document type that is known by now.
+func (c *change) retype(m, prior Member) {
+	if m.DocumentType == prior.DocumentType {
+		return
+	}
+	total := min(1, c.counted(prior)) // none where it came back under a type that it had not before
+	c.document(m, 1, total)
+	c.document(prior, -1, -total)
+}
+
+// counted is how many members were counted with one like this.
+func (c *change) counted(m Member) int {
+	for _, t := range []string{m.DocumentType, otherType} {
+		if i := slices.IndexFunc(c.inc.Documents, func(d DocumentCount) bool { return d.Type == t }); i >= 0 {
+			return c.inc.Documents[i].Total
+		}
+	}
+	return 0
 }
 
 // due is the earliest deadline of a listed member, zero for none.

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -48,11 +49,15 @@ func (s story) any() happening {
 		"partner.certificate_updated":  {event.Settle, event.UnknownClass},
 		"x.note":                       {event.Note, event.UnknownClass},
 		"webhook.test":                 {event.None, event.UnknownClass},
+		"transaction.cleared":          {event.Settle, event.UnknownClass},
+		"bridge.webhooks_quiet":        {event.Open, event.BridgeClass},
+		"bridge.webhooks_resumed":      {event.Settle, event.BridgeClass},
 	}
 	name := s.pick("type", "transaction.failed", "transaction.failed", "transaction.failed", "transaction.delivered",
 		"transaction.delivered", "transaction.delivered", "transaction.rejected", "mdn.timeout", "sla.violated",
 		"partner.connection_failed", "partner.certificate_expiring", "transaction.retrying", "mdn.received",
-		"acknowledgment.received", "partner.connection_restored", "partner.certificate_updated", "x.note", "webhook.test")
+		"acknowledgment.received", "partner.connection_restored", "partner.certificate_updated", "x.note", "webhook.test",
+		"transaction.cleared", "bridge.webhooks_quiet", "bridge.webhooks_resumed")
 	h := happens(name, types[name].effect, types[name].class, partner(s.pick("partner", "P1", "P2")),
 		to(s.some("notify", "slack", "hook", "pager", "lead")...),
 		as(rapid.SampledFrom(event.Severities).Draw(s.r, "severity")),
@@ -76,6 +81,7 @@ func (s story) any() happening {
 		h.d.Key = "shared"
 	}
 	h.ev.Conflict = s.chance("conflict")
+	s.from(&h)
 	h.ev.Authentic = !s.chance("unsigned")
 	if s.chance("sandbox") {
 		h.ev.Environment = event.Sandbox
@@ -89,6 +95,40 @@ func (s story) any() happening {
 		h.runs = append(h.runs, r)
 	}
 	return h
+}
+
+// from says how the event came: a listing shows failures of one class or none.
+func (s story) from(h *happening) {
+	polls := h.ev.Type != typeRetrying && rapid.IntRange(0, 2).Draw(s.r, "polled") == 0
+	switch {
+	case strings.HasPrefix(h.ev.Type, "bridge."):
+		h.ev.Origin = event.OriginBridge
+	case polls || h.ev.Type == typeCleared:
+		h.ev.Origin = event.OriginReconcile
+	}
+	if h.ev.Type == typeFailed {
+		h.ev.Class = event.Class(s.pick("class", string(event.Connectivity), string(event.UnknownClass), string(event.Certificate)))
+		h.ev.Fields[event.DocumentType] = s.pick("document", "856", "810", "")
+	}
+}
+
+// answer is what Datasync says of a partner.
+func (s story) answer() {
+	p := Partner{
+		Environment: event.Production, ID: s.pick("answered", "P1", "P2"), FetchedAt: s.now,
+		Name: s.pick("name", "", "Harrowgate"), Status: s.pick("status", "active", "suspended"),
+	}
+	q := Query{}
+	for _, inc := range s.open() {
+		q.Incidents = append(q.Incidents, inc.ID)
+	}
+	plan := s.m.Enriched(s.load(q), p, s.now)
+	for _, d := range plan.Deliveries {
+		if d.Kind != Update {
+			s.r.Fatalf("an answer about a partner sends %s to %s", d.Kind, d.Notifier)
+		}
+	}
+	s.apply(plan)
 }
 
 func (s story) anIncident() string {
@@ -178,6 +218,7 @@ func tell(r *rapid.T) {
 		"more events": func(*rapid.T) { s.event(s.any()); s.event(s.any()) },
 		"time":        func(*rapid.T) { s.pass(s.minutes("pass", 1, 6, 31, 70, 300)) },
 		"deliver":     func(*rapid.T) { s.deliver() },
+		"enrich":      func(*rapid.T) { s.answer() },
 		"acknowledge": func(*rapid.T) { s.command(s.m.Acknowledge) },
 		"resolve":     func(*rapid.T) { s.command(s.m.Resolve) },
 		"run":         func(*rapid.T) { s.advance() },
@@ -235,6 +276,7 @@ func TestNoInputPanics(t *testing.T) {
 			m.RunChanged(v, changed, s.now)
 			m.RunDeed(v, changed, Audit{}, s.now)
 		}
+		m.Enriched(v, Partner{Environment: h.ev.Environment, ID: h.ev.Text(event.PartnerID), Name: "x"}, s.now)
 		m.Park(event.Stored{}, "", v, s.now)
 	})
 }
@@ -260,16 +302,21 @@ func (s story) garbage(h happening) View {
 		}
 	}
 	v := View{
-		Incidents:  []Incident{inc("in_1"), inc("in_2")},
-		Recoveries: []Recovery{{Environment: h.ev.Environment, Handle: "txn:A", Type: s.pick("seen", markRetrying, "transaction.delivered", "?"), OccurredAt: when()}},
+		Incidents: []Incident{inc("in_1"), inc("in_2")},
+		Recoveries: []Recovery{{Environment: h.ev.Environment, Handle: "txn:A", Type: s.pick("seen", markRetrying, markFailed, markPolled, "transaction.delivered", typeCleared, "?"), OccurredAt: when(),
+			Incident: s.pick("where", "", "in_1", "in_gone")}},
 	}
 	for _, id := range []string{"in_1", "in_2", "in_gone"} {
 		v.Matched = append(v.Matched, MatchedMember{Incident: id, Member: Member{
 			ID: s.pick("member", "txn:A", "txn:B", ""), Class: h.ev.Class, Open: s.chance("closed"), Severity: severity(), Handles: []string{"txn:A", "msg:A"},
+			Origin: event.Origin(s.pick("stored origin", "", string(event.OriginReconcile))), Unsigned: s.chance("unsigned member"),
 		}})
 	}
 	if n, ok := s.m.noticeOf(h.ev, h.d); ok && s.chance("no notice") {
 		v.Notice = &Notice{Key: n.key, Since: when(), Count: -1}
+	}
+	if s.chance("partner is known") {
+		v.Partner = &Partner{Environment: h.ev.Environment, ID: s.pick("which partner", "", "P1", h.ev.Text(event.PartnerID)), Name: "x"}
 	}
 	v.Delivery = &Queued{Incident: "in_1", Notifier: s.pick("whose", "pager", "slack", "gone"), Kind: Opening, State: Waiting}
 	return v

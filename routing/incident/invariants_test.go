@@ -25,6 +25,7 @@ func (w *world) check(p Plan) {
 			w.checkSequence(w.incidents[one.ID], name)
 		}
 	}
+	w.checkPolling(p)
 	keys := map[string]string{}
 	for _, inc := range w.open() {
 		key := string(inc.Environment) + inc.Key
@@ -32,6 +33,31 @@ func (w *world) check(p Plan) {
 			w.t.Fatalf("%s and %s are open with one key %q", keys[key], inc.ID, inc.Key)
 		}
 		keys[key] = inc.ID
+	}
+}
+
+// checkPolling holds that no failure is told twice because it was found twice.
+func (w *world) checkPolling(p Plan) {
+	w.t.Helper()
+	if d := p.Decision; d != nil && d.Outcome == Confirmed {
+		told := slices.ContainsFunc(p.Deliveries, func(d Delivery) bool { return d.Incident != "" })
+		if told || len(p.Members)+len(p.Runs)+len(p.Recoveries) > 0 || len(d.Notifiers) > 0 {
+			w.t.Fatalf("%s is confirmed and changes more than a timeline: %+v", p.Event, p)
+		}
+	}
+	if d := p.Decision; d != nil && d.Outcome == Refined && len(p.Runs) > 0 {
+		w.t.Fatalf("%s refines and runs %+v", p.Event, p.Runs)
+	}
+	found := map[string]string{}
+	for key, m := range w.members {
+		if !m.Open || m.Origin != event.OriginReconcile || m.Transaction == "" {
+			continue
+		}
+		id := string(w.incidents[m.Incident].Environment) + m.ID
+		if found[id] != "" {
+			w.t.Fatalf("%s and %s are one failure, found by polling", found[id], key)
+		}
+		found[id] = key
 	}
 }
 
@@ -68,7 +94,11 @@ func (w *world) checkDelivery(d Delivery) {
 func (w *world) checkIncident(inc Incident) {
 	w.t.Helper()
 	var open [5]int
+	rows := 0
 	for _, m := range w.members {
+		if m.Incident == inc.ID {
+			rows++
+		}
 		if m.Incident == inc.ID && m.Open {
 			open[m.Severity]++
 			if inc.State == Resolved {
@@ -81,6 +111,13 @@ func (w *world) checkIncident(inc Incident) {
 	}
 	if open != inc.OpenBy {
 		w.t.Fatalf("%s counts %v open, its members are %v", inc.ID, inc.OpenBy, open)
+	}
+	documents := 0
+	for _, d := range inc.Documents {
+		documents += d.Total
+	}
+	if p := inc.Polling; rows > inc.Total || documents != inc.Total || p.Found > inc.Total || p.Cleared > inc.Total-inc.OpenMembers() {
+		w.t.Fatalf("%s counts %d members of %d rows, documents %+v, polling %+v", inc.ID, inc.Total, rows, inc.Documents, p)
 	}
 	row, scheduled := w.timers[string(IncidentTimer)+inc.ID]
 	switch due := nextDue(&inc); {
