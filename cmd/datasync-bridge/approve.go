@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/store/sqlite"
+	"datasync-bridge/web/view"
 )
 
 // approving is one command line of runs approve.
@@ -248,4 +250,42 @@ func (c *cli) knownRemediation(name string) error {
 		return usagef("--remediation: %s has no remediation named %q; it has %s", c.configPath, name, strings.Join(names, ", "))
 	}
 	return nil
+}
+
+// printRun prints a run, with what the event told and the consent it needs.
+func printRun(w io.Writer, found any) error {
+	v := found.(view.Run)
+	facts, approval := v.Facts, v.Approval
+	v.Facts, v.Approval = nil, nil
+	if err := printFields(w, v); err != nil {
+		return err
+	}
+	var rows [][]string
+	add := func(name, value string) {
+		if value != "" {
+			rows = append(rows, []string{name, value})
+		}
+	}
+	if f := facts; f != nil {
+		add("partner", f.Partner)
+		add("document type", f.Document)
+		add("direction", f.Direction)
+		add("amount", strings.TrimSpace(f.Amount+" "+f.Currency))
+		add("occurred", clock(f.OccurredAt))
+	}
+	if err := section(w, "facts of the event", rows); err != nil {
+		return err
+	}
+	rows = nil
+	if a := approval; a != nil {
+		add("given", fmt.Sprintf("%d of %d", len(a.Given), a.Needed))
+		for _, m := range a.Given {
+			add("", strings.TrimSpace(fmt.Sprintf("%s by %s %s", clock(m.At), m.By, m.Why)))
+		}
+		add("may be given by", strings.Join(a.By, ", "))
+		add("asked", clock(a.AskedAt))
+		add("expires", clock(a.Expires))
+		add("bound to", a.Bound)
+	}
+	return section(w, "approval", rows)
 }

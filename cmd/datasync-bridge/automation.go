@@ -17,6 +17,7 @@ import (
 	"datasync-bridge/datasync"
 	"datasync-bridge/datasync/remediation"
 	"datasync-bridge/routing/incident"
+	"datasync-bridge/store/sqlite"
 )
 
 // running is one command line of datasync run.
@@ -37,9 +38,9 @@ where, is printed first, and a person at a terminal is asked; elsewhere --yes
 must be said. The call is never repeated by itself: where its outcome is unclear,
 it may have run, and must be looked at before anybody runs it again.
 
-` + remediation.KillSwitch + `=off refuses it, as it refuses every run. None of the other guard
-rails of remediations apply: this is your own deed, and is recorded as such where
-the bridge has its store.`,
+` + remediation.KillSwitch + `=off and runs stop --all refuse it, as they refuse every run. None
+of the other guard rails of remediations apply: this is your own deed, and is
+recorded as such where the bridge has its store.`,
 		Example: `  datasync-bridge datasync run resend_invoice --param transaction_id=txn_8f3a21c9`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -62,11 +63,11 @@ func (c *cli) runAutomation(ctx context.Context, o running) error {
 	if o.key == "" {
 		o.key = keyFor(o.workflow, params)
 	}
-	if remediation.SwitchedOff(os.Getenv(remediation.KillSwitch)) {
-		return fmt.Errorf("%s switches all runs off, so nothing was run; whoever set it knows why", remediation.KillSwitch)
-	}
 	client, cfg, err := c.api()
 	if err != nil {
+		return err
+	}
+	if err := c.notStopped(ctx, cfg); err != nil {
 		return err
 	}
 	rows := [][]string{{"run", o.workflow}, {"at", host(cfg.Datasync)}, {"environment", string(client.Environment())}}
@@ -102,6 +103,29 @@ func (c *cli) runAutomation(ctx context.Context, o running) error {
 	_, err = fmt.Fprintf(c.out, "\naccepted, not done yet: its outcome comes as an event\nrun      %s\nstatus   %s\nrequest  %s\n",
 		told(answer.RunID), told(answer.Status), told(answer.RequestID))
 	return err
+}
+
+// notStopped refuses where somebody has stopped all runs, by the variable or by
+// runs stop --all: that was meant for hands in a hurry as well.
+func (c *cli) notStopped(ctx context.Context, cfg *config.Config) error {
+	if remediation.SwitchedOff(os.Getenv(remediation.KillSwitch)) {
+		return fmt.Errorf("%s switches all runs off, so nothing was run; whoever set it knows why", remediation.KillSwitch)
+	}
+	if !hasStore(cfg) {
+		return nil
+	}
+	return c.withReader(ctx, func(s *sqlite.Store) error {
+		switches, err := s.Switches(ctx)
+		if err != nil {
+			return fmt.Errorf("nothing was run, because it cannot be seen whether runs are stopped: %w", err)
+		}
+		for _, one := range switches {
+			if one.Scope == "" && one.Off {
+				return fmt.Errorf("all runs were stopped by %s (%s), so nothing was run; first: runs resume --all", printable(one.By), printable(one.Why))
+			}
+		}
+		return nil
+	})
 }
 
 // parseParams reads NAME=VALUE; a value is text.

@@ -88,7 +88,7 @@ func (c *cli) runsCommand() *cobra.Command {
 			r, err := s.Run(ctx, id)
 			return view.OfRun(r), err
 		},
-		print: printFields,
+		print: printRun,
 	}.command(c)
 	cmd.AddCommand(c.approveCommand(), c.denyCommand(), c.stopCommand(), c.resumeCommand(), c.clearCommand())
 	return cmd

@@ -124,7 +124,8 @@ func (c *cli) subscribe(ctx context.Context, cfg *config.Config, o subscribing) 
 
 // announce prints what will be sent.
 func (c *cli) announce(sub subscription) error {
-	rows := [][]string{{"to", sub.At + " (" + sub.Environment + ")"}, {"name", sub.Name}, {"url", sub.URL}}
+	rows := make([][]string, 0, 3+len(sub.Events))
+	rows = append(rows, []string{"to", sub.At + " (" + sub.Environment + ")"}, []string{"name", sub.Name}, []string{"url", sub.URL})
 	for i, name := range sub.Events {
 		label, note := "", ""
 		if i == 0 {

@@ -80,12 +80,12 @@ func expiry(at time.Time) string {
 
 // claim prints the times among the claims as times (RFC 7519, 4.1).
 func claim(name string, value any) string {
-	if seconds, ok := value.(float64); ok {
-		switch name {
-		case "exp", "iat", "nbf":
+	text := plain(value)
+	switch name {
+	case "exp", "iat", "nbf":
+		if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds < 1e11 {
 			return clock(time.Unix(int64(seconds), 0))
 		}
-		return strconv.FormatFloat(seconds, 'f', -1, 64)
 	}
-	return plain(value)
+	return text
 }
