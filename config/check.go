@@ -112,6 +112,9 @@ func (c *Config) checkRemediations(b *book) {
 // checkReconcile sees to it that what polling finds belongs to a source: its
 // events are told and grouped as that source's.
 func (c *Config) checkReconcile(below func(string) func(path, text string)) {
+	if c.Datasync.Enrich != nil && c.ReminderSource() == "" {
+		below("datasync")("enrich", fmt.Sprintf("no source is of environment %s, which datasync.environment names", c.Datasync.Environment))
+	}
 	if c.Datasync.Reconcile == nil {
 		return
 	}
@@ -146,6 +149,20 @@ func (c *Config) PolledSource() string {
 		}
 	}
 	return found
+}
+
+// ReminderSource is the source whose events reminders of certificates are: the
+// polled one, else the first of the API client's environment.
+func (c *Config) ReminderSource() string {
+	if name := c.PolledSource(); name != "" {
+		return name
+	}
+	for i := range c.Sources {
+		if c.Sources[i].Environment == c.Datasync.Environment {
+			return c.Sources[i].Name
+		}
+	}
+	return ""
 }
 
 func (c *Config) sourceNames() []string {

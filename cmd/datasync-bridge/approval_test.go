@@ -67,7 +67,7 @@ func invoice(id, amount string) sandbox.Transaction {
 // asked starts a bridge at which the resend of one invoice waits for approval.
 func asked(t *testing.T, amount string, o sandbox.Options) (*withDatasync, *served, string) {
 	t.Helper()
-	d := newDatasync(t, o)
+	d := withSandbox(t, o)
 	s := d.serve(withPeople(t, d.configuration("", resendInvoices), "ana", "ben", "carl"))
 	d.fail(invoice("txn_1", amount), "connectivity")
 	return d, s, s.run(incident.RunAwaiting).ID

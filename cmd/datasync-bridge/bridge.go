@@ -14,11 +14,13 @@ import (
 
 	"datasync-bridge/config"
 	"datasync-bridge/datasync"
+	"datasync-bridge/datasync/enrich"
 	"datasync-bridge/datasync/reconcile"
 	"datasync-bridge/datasync/remediation"
 	"datasync-bridge/dispatch"
 	"datasync-bridge/outbound"
 	"datasync-bridge/receiver"
+	"datasync-bridge/routing/incident"
 	"datasync-bridge/store/sqlite"
 	"datasync-bridge/web"
 	"datasync-bridge/web/view"
@@ -32,6 +34,7 @@ type bridge struct {
 	dispatch *dispatch.Dispatcher
 	worker   *remediation.Worker
 	poller   *reconcile.Poller // nil where datasync.reconcile is not set
+	enricher *enrich.Worker    // nil where datasync.enrich is not set
 	arrivals *arrivals
 	receiver *receiver.Server
 	admin    *web.Server
@@ -82,7 +85,7 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 		Log: b.log, Environment: b.cfg.Datasync.Environment, Config: func() string { return b.cfg.Hash },
 		Idempotent: b.cfg.Datasync.Idempotency.ConfirmedBy != "",
 	})
-	if err := b.wirePolling(api); err != nil {
+	if err := b.wirePolling(api, parts.machine); err != nil {
 		return err
 	}
 	b.receiver, err = receiver.New(b.cfg.Server, b.cfg.Sources, b.store, receiver.Options{
@@ -103,8 +106,13 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 }
 
 // wirePolling makes what asks Datasync by itself.
-func (b *bridge) wirePolling(api *datasync.Client) (err error) {
+func (b *bridge) wirePolling(api *datasync.Client, planner *incident.Machine) (err error) {
 	b.arrivals = newArrivals(b.cfg.Sources, b.store.Now)
+	if e := b.cfg.Datasync.Enrich; e != nil {
+		b.enricher = enrich.New(*e, b.cfg.ReminderSource(), b.store, planner, api, enrich.Options{
+			Log: b.log, Observer: b.metrics.partners.observer(),
+		})
+	}
 	if r := b.cfg.Datasync.Reconcile; r != nil {
 		polled := *r
 		polled.Source = b.cfg.PolledSource()
@@ -182,6 +190,9 @@ func (b *bridge) run(ctx context.Context, l listeners) error {
 	room("arrivals", func() error { return b.arrivals.watch(ctx, b.store, b.log) })
 	if b.poller != nil {
 		room("reconcile", func() error { return b.poller.Run(ctx) })
+	}
+	if b.enricher != nil {
+		room("enrich", func() error { return b.enricher.Run(ctx) })
 	}
 
 	b.log.Info("listening", "listener", "public", "address", l.public.Addr().String())

@@ -31,6 +31,7 @@ type metrics struct {
 	sending    *prometheus.HistogramVec
 	repeatable *prometheus.CounterVec
 	polls      pollMetrics
+	partners   partnerMetrics
 }
 
 func newMetrics(s *sqlite.Store, cfg *config.Config) *metrics {
@@ -57,7 +58,7 @@ func newMetrics(s *sqlite.Store, cfg *config.Config) *metrics {
 		sending: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "bridge_delivery_duration_seconds", Help: "Time that one call to a notifier took.",
 			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"notifier"}),
-		polls: newPollMetrics(),
+		polls: newPollMetrics(), partners: newPartnerMetrics(),
 		repeatable: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bridge_delivery_repeats_total", Help: "Calls that may repeat one whose answer was lost; Slack messages say so."}, []string{"notifier"}),
 	}
@@ -68,6 +69,7 @@ func newMetrics(s *sqlite.Store, cfg *config.Config) *metrics {
 	m.registry.MustRegister(m.requests, m.answering, m.planned, m.planning, m.failures, m.conditions, m.conflicts,
 		m.attempts, m.sending, m.repeatable, build, waiting{s},
 		m.polls.missed, m.polls.late, m.polls.cleared, m.polls.failed, m.polls.took,
+		m.partners.fetched, m.partners.failed, m.partners.reminded,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -113,6 +115,8 @@ var (
 	queuedByName  = prometheus.NewDesc("bridge_deliveries_waiting", "Notifications that are not sent yet.", []string{"notifier"}, nil)
 	deadByName    = prometheus.NewDesc("bridge_deliveries_dead", "Notifications that were given up.", []string{"notifier"}, nil)
 	queuedAge     = prometheus.NewDesc("bridge_deliveries_waiting_age_seconds", "Age of the oldest notification that is not sent.", nil, nil)
+	runsAwaiting  = prometheus.NewDesc("bridge_runs_awaiting", "Runs that wait for a person's approval.", nil, nil)
+	runsUnknown   = prometheus.NewDesc("bridge_runs_unknown", "Runs that may have acted, and of which nobody knows.", nil, nil)
 	storeQueue    = prometheus.NewDesc("bridge_store_queue", "Callers that wait for the store's writer.", nil, nil)
 	storeBytes    = prometheus.NewDesc("bridge_store_bytes", "Size of the store's files.", []string{"file"}, nil)
 	storeUp       = prometheus.NewDesc("bridge_store_ready", "1 while the store can keep events.", nil, nil)
@@ -120,7 +124,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (w waiting) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pendingEvents, pendingAge, parkedEvents, openIncidents, queuedByName, deadByName, queuedAge, storeQueue, storeBytes, storeUp} {
+	for _, d := range []*prometheus.Desc{pendingEvents, pendingAge, parkedEvents, openIncidents, runsAwaiting, runsUnknown, queuedByName, deadByName, queuedAge, storeQueue, storeBytes, storeUp} {
 		to <- d
 	}
 }
@@ -146,6 +150,8 @@ func (w waiting) Collect(to chan<- prometheus.Metric) {
 	gauge(pendingAge, age(w.store, stats.OldestPending))
 	gauge(parkedEvents, float64(stats.Parked))
 	gauge(openIncidents, float64(stats.OpenIncidents))
+	gauge(runsAwaiting, float64(stats.RunsAwaiting))
+	gauge(runsUnknown, float64(stats.RunsUnknown))
 	for name, n := range stats.Waiting {
 		gauge(queuedByName, float64(n), name)
 	}
@@ -169,7 +175,7 @@ func age(s *sqlite.Store, since time.Time) float64 {
 func counts(s sqlite.Stats) map[string]int64 {
 	m := map[string]int64{
 		"events.pending": int64(s.Pending), "events.parked": int64(s.Parked),
-		"incidents.open": int64(s.OpenIncidents), "runs.unfinished": int64(s.Runs), "store.queue": int64(s.Queue),
+		"incidents.open": int64(s.OpenIncidents), "runs.unfinished": int64(s.Runs), "runs.awaiting": int64(s.RunsAwaiting), "runs.unknown": int64(s.RunsUnknown), "store.queue": int64(s.Queue),
 	}
 	for _, n := range s.Waiting {
 		m["deliveries.waiting"] += int64(n)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"datasync-bridge/datasync/enrich"
 	"datasync-bridge/datasync/reconcile"
 	"datasync-bridge/event"
 	"datasync-bridge/routing/incident"
@@ -50,5 +51,27 @@ func (m pollMetrics) planned(st event.Stored, outcome incident.Outcome) {
 		case incident.Opened, incident.Joined, incident.Reopened:
 			m.missed.Inc()
 		}
+	}
+}
+
+// partnerMetrics are what enrichment shows.
+type partnerMetrics struct {
+	fetched, failed, reminded prometheus.Counter
+}
+
+func newPartnerMetrics() partnerMetrics {
+	return partnerMetrics{
+		fetched: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bridge_partners_fetched_total", Help: "Partners that Datasync told of."}),
+		failed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bridge_partners_fetch_failures_total", Help: "Partners that Datasync did not tell of when asked."}),
+		reminded: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bridge_certificate_events_total", Help: "Events on certificates that were computed from what Datasync tells of partners."}),
+	}
+}
+
+func (m partnerMetrics) observer() enrich.Observer {
+	return enrich.Observer{
+		Fetched: m.fetched.Inc, FetchFailed: m.failed.Inc, Reminded: func(string) { m.reminded.Inc() },
 	}
 }

@@ -26,7 +26,7 @@ type withDatasync struct {
 	url      string // its base_url
 }
 
-func newDatasync(t *testing.T, o sandbox.Options) *withDatasync {
+func withSandbox(t *testing.T, o sandbox.Options) *withDatasync {
 	t.Helper()
 	o.Secret = testSecret
 	d := &withDatasync{farSide: newFarSide(t), t: t, datasync: sandbox.New(o)}
@@ -136,7 +136,7 @@ func members(t *testing.T, config string) []incident.Member {
 
 func TestTenFailuresOfWhichThreeWebhooksAreLostAndTwoLateAlertOnceEach(t *testing.T) {
 	t.Parallel()
-	d := newDatasync(t, sandbox.Options{})
+	d := withSandbox(t, sandbox.Options{})
 	config := d.configuration(", reconcile: {every: 1s}", "\ndefaults: {notify: [ops]}\n")
 	s := d.serve(config)
 	polled(s)
