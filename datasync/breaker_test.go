@@ -43,7 +43,7 @@ func TestFiveFailuresInARowPauseAllCalls(t *testing.T) {
 		if e := kindOf(t, o.run(t, c, 4)); e.Kind != datasync.Server || !c.Healthy() {
 			t.Errorf("after four: %v, healthy %v", e, c.Healthy())
 		}
-		o.run(t, c, 1)
+		_ = o.run(t, c, 1)
 		if c.Healthy() {
 			t.Error("still healthy after five")
 		}
@@ -66,11 +66,11 @@ func TestFiveFailuresInARowPauseAllCalls(t *testing.T) {
 		}
 
 		time.Sleep(30*time.Second + time.Millisecond)
-		o.run(t, c, 1) // tries, and fails
+		_ = o.run(t, c, 1) // tries, and fails
 		if len(o.calls) != calls+1 || c.Healthy() {
 			t.Errorf("%d calls after the pause, healthy %v, want one that fails", len(o.calls)-calls, c.Healthy())
 		}
-		o.run(t, c, 3)
+		_ = o.run(t, c, 3)
 		if len(o.calls) != calls+1 {
 			t.Error("a failed trial did not pause calls again")
 		}
@@ -101,7 +101,7 @@ func TestWhatPausesCallsAndWhatDoesNot(t *testing.T) {
 				o := newOutage()
 				o.now = tt.answer
 				c := o.client(datasync.Config{}, datasync.Options{})
-				o.run(t, c, 8)
+				_ = o.run(t, c, 8)
 				if want := 8; c.Healthy() == tt.paused || (!tt.paused && len(o.calls) != want) || (tt.paused && len(o.calls) != 5) {
 					t.Errorf("healthy %v after %d calls that left, paused wanted %v", c.Healthy(), len(o.calls), tt.paused)
 				}
@@ -114,9 +114,9 @@ func TestWhatPausesCallsAndWhatDoesNot(t *testing.T) {
 			c := o.client(datasync.Config{}, datasync.Options{})
 			for range 3 {
 				o.now = down
-				o.run(t, c, 4)
+				_ = o.run(t, c, 4)
 				o.now = up
-				o.run(t, c, 1)
+				_ = o.run(t, c, 1)
 			}
 			if !c.Healthy() {
 				t.Error("paused though every fifth call succeeded")
@@ -131,10 +131,10 @@ func TestTrialThatIsGivenUpIsNotTheLast(t *testing.T) {
 		o := newOutage()
 		c := o.client(datasync.Config{}, datasync.Options{})
 		o.now = down
-		o.run(t, c, 5)
+		_ = o.run(t, c, 5)
 		time.Sleep(31 * time.Second)
 		o.now = func() (*http.Response, error) { return nil, context.Canceled }
-		o.run(t, c, 1)
+		_ = o.run(t, c, 1)
 		o.now = up
 		if err := o.run(t, c, 1); err != nil || !c.Healthy() {
 			t.Errorf("error %v, healthy %v", err, c.Healthy())

@@ -197,6 +197,40 @@ func TestClientUnderstandsTheSandbox(t *testing.T) {
 	}
 }
 
+func TestClientListsWhatTheSandboxHolds(t *testing.T) {
+	s := newStand(t)
+	acme := sandbox.Partner{ID: "par_1", Name: "Acme"}
+	at := s.clock().Add(-time.Hour).UTC()
+	s.Put(sandbox.Transaction{ID: "txn_1", DocumentType: "810", Status: "failed", Amount: "12000.00", Currency: "USD", Partner: acme, OccurredAt: at})
+	s.Put(sandbox.Transaction{ID: "txn_2", DocumentType: "856", Status: "failed", OccurredAt: at})
+	s.Put(sandbox.Transaction{ID: "txn_3", DocumentType: "810", Status: "delivered", Partner: acme, OccurredAt: at})
+	for _, tt := range []struct {
+		name  string
+		query datasync.TransactionQuery
+		want  []string
+	}{
+		{"by status", datasync.TransactionQuery{Status: "failed"}, []string{"txn_1", "txn_2"}},
+		{"by partner", datasync.TransactionQuery{Partner: "par_1"}, []string{"txn_1", "txn_3"}},
+		{"by document type", datasync.TransactionQuery{Status: "failed", DocumentType: "856"}, []string{"txn_2"}},
+		{"by time", datasync.TransactionQuery{Since: at.Add(-time.Minute), Until: at.Add(time.Minute)}, []string{"txn_1", "txn_2", "txn_3"}},
+		{"none", datasync.TransactionQuery{Status: "lost"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			l, err := s.client("secret").Transactions(t.Context(), tt.query, func(x datasync.Transaction) bool {
+				got = append(got, x.ID)
+				if x.ID == "txn_1" && (x.Amount != "12000" || x.Currency != "USD" || x.PartnerName != "Acme" || x.DocumentType != "810" || !x.OccurredAt.Equal(at)) {
+					t.Errorf("%+v", x)
+				}
+				return true
+			})
+			if err != nil || !l.Complete || !slices.Equal(got, tt.want) {
+				t.Errorf("%v, %+v, error %v, want all of %v", got, l, err, tt.want)
+			}
+		})
+	}
+}
+
 func TestTokenThatExpiresIsRenewedInTime(t *testing.T) {
 	s := newStand(t)
 	txn := s.Put(sandbox.Transaction{})

@@ -97,7 +97,7 @@ func TestNewPartner(t *testing.T) {
 		if diff := cmp.Diff(profile, sent); diff != "" {
 			t.Error(diff)
 		}
-		if r := w.calls[0]; r.Method != "POST" || r.URL.Path != "/v1/partners" {
+		if r := w.calls[0]; r.Method != http.MethodPost || r.URL.Path != "/v1/partners" {
 			t.Errorf("%s %s", r.Method, r.URL)
 		}
 	})

@@ -107,6 +107,19 @@ func TestIDsStayInTheirPlace(t *testing.T) {
 	}
 }
 
+// Validate refuses such paths; a client that was made without it does, too.
+func TestConfiguredPathLeadsToNoOtherHost(t *testing.T) {
+	for _, one := range []string{".evil.example/{id}", "@evil.example/{id}", ":8443/{id}", "/../{id}"} {
+		for _, base := range []string{"https://api.example", "https://api.example/v1"} {
+			w := pages(t)
+			_, err := w.client(datasync.Config{BaseURL: base, Transactions: datasync.Transactions{One: one}}, datasync.Options{}).Transaction(t.Context(), "txn_1")
+			if e := kindOf(t, err); e.Kind != datasync.Payload || e.Sent || len(w.calls) != 0 {
+				t.Errorf("%s%s: %+v after %d calls", base, one, e, len(w.calls))
+			}
+		}
+	}
+}
+
 // A redirect could carry the client's secret or its token to another host,
 // whatever the HTTP client that was handed in does with it.
 func TestNoRedirectIsFollowed(t *testing.T) {

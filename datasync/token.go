@@ -100,8 +100,8 @@ func (t *tokens) store(ctx context.Context, text string, told time.Duration, err
 		t.instead = false
 		return t.current, nil
 	}
-	if ctx.Err() != nil || errors.Is(err, ErrPaused) {
-		return token{}, err // says nothing to the next caller, or costs no request
+	if ctx.Err() != nil {
+		return token{}, err // this caller gave up; that says nothing to the next
 	}
 	wait := refusedFor
 	if e, ok := errors.AsType[*Error](err); ok {

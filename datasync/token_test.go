@@ -148,6 +148,22 @@ func TestLifetimeShorterThanTheMarginCostsOneRequest(t *testing.T) {
 			}
 		})
 	}
+	t.Run("also where callers come one by one", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := &wire{answer: func(int, *http.Request) (*http.Response, error) { return reply(200, `{}`), nil }}
+			w.token = func(int) (int, string) { return 200, `{"access_token":"a","expires_in":0.001}` }
+			c := w.client(datasync.Config{}, datasync.Options{})
+			for range crowd {
+				if _, err := c.Run(t.Context(), "w", nil, "k"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			if w.tokens != 1 {
+				t.Errorf("%d token requests in half a second, want 1", w.tokens)
+			}
+		})
+	})
 	t.Run("also where the token is over on arrival", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := accepts("token-2", 0)

@@ -98,6 +98,16 @@ func TestListingThatIsStoppedIsNotComplete(t *testing.T) {
 	}
 }
 
+// A full page of a small size shows no end, however few it holds.
+func TestFewAreNoEndWhereFewWereAskedFor(t *testing.T) {
+	w := pages(t, `{"transactions":`+items(0, 5)+`}`)
+	cfg := datasync.Config{Transactions: datasync.Transactions{PageSize: 5}}
+	l, err := w.client(cfg, datasync.Options{}).Transactions(t.Context(), datasync.TransactionQuery{}, func(datasync.Transaction) bool { return true })
+	if err != nil || l.Complete {
+		t.Errorf("%+v, error %v", l, err)
+	}
+}
+
 func TestListingThatFailsTellsHowFarItCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &wire{answer: func(n int, _ *http.Request) (*http.Response, error) {
@@ -142,7 +152,7 @@ func TestQueryIsNamedAsConfigured(t *testing.T) {
 			if diff := cmp.Diff(tt.want, w.calls[1].URL.Query()); diff != "" {
 				t.Error(diff)
 			}
-			if r := w.calls[0]; r.Method != "GET" || r.URL.Path != "/v1/transactions" || r.Header.Get("Authorization") != "Bearer token-1" || r.Body != nil {
+			if r := w.calls[0]; r.Method != http.MethodGet || r.URL.Path != "/v1/transactions" || r.Header.Get("Authorization") != "Bearer token-1" || r.Body != nil {
 				t.Errorf("%s %s", r.Method, r.URL)
 			}
 		})
