@@ -155,7 +155,7 @@ func (was standing) mayBecome(state incident.RunState) bool {
 	case incident.RunFailed:
 		return true
 	case incident.RunRefused:
-		return was.state != incident.RunUnknown
+		return was.state != incident.RunUnknown && !was.unclear
 	case incident.RunStarted, incident.RunDry: // by a claim, or from the first
 	}
 	return false

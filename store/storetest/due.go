@@ -158,6 +158,12 @@ var dueRunClaims = []claim{
 			}
 		}
 		equal(p, "stored", p.run(r.ID).State, incident.RunUnknown)
+		p.becomes(r, incident.RunQueued, p.Now())
+		again := p.claimRun()
+		again.State = incident.RunRefused
+		if err := p.Apply(p.ctx(), incident.Plan{Runs: []incident.Run{again}}); err == nil {
+			p.Error("a run whose first call may have been heard became refused")
+		}
 	}},
 	{"only a claim starts a run, and what has no key has not acted", func(p *probe) {
 		r := p.inserted(of(incident.RunQueued, "txn_1", p.Now()))
@@ -199,7 +205,13 @@ var dueRunClaims = []claim{
 			elsewhere.Environment = event.Sandbox
 			p.propose(elsewhere)
 			equal(p, "in another environment", p.claimRun().State, incident.RunStarted)
-			p.becomes(p.run(older.ID), incident.RunRefused, time.Time{})
+			newer := of(incident.RunAwaiting, transaction, p.Now().Add(time.Hour))
+			waits := p.inserted(newer)
+			older = p.becomes(p.run(older.ID), incident.RunQueued, p.Now())
+			ran := p.claimRun()
+			equal(p, "the older starts beside a newer that waits", ran.ID+string(ran.State), older.ID+"started")
+			p.becomes(ran, incident.RunDone, time.Time{})
+			p.becomes(waits, incident.RunRefused, time.Time{})
 			equal(p, "when that is over", p.becomes(p.started(transaction), incident.RunDone, time.Time{}).State, incident.RunDone)
 		}
 	}},

@@ -133,6 +133,13 @@ var railClaims = []claim{
 		p.ends("txn_4", incident.RunFailed)
 		p.refused("the third", of(incident.RunQueued, "txn_5", p.Now()), "last 3 runs")
 	}},
+	{"a run that a check or a person finds failed is not counted a second time", func(p *probe) {
+		p.ends("txn_1", incident.RunFailed)
+		r := p.becomes(p.started("txn_2"), incident.RunUnknown, time.Time{})
+		p.becomes(r, incident.RunFailed, time.Time{})
+		p.becomes(p.inserted(of(incident.RunQueued, "txn_3", p.Now())), incident.RunFailed, time.Time{}) // it never started
+		p.started("txn_4")
+	}},
 	{"a check that finds a run done ends the count", func(p *probe) {
 		p.ends("txn_1", incident.RunFailed)
 		p.ends("txn_2", incident.RunFailed)

@@ -86,6 +86,7 @@ var runClaims = []claim{
 		p.pass(time.Minute)
 		r = p.claimRun()
 		equal(p, "again", string(r.State)+r.Key, "started"+key)
+		equal(p, "due no more", r.NextAt.IsZero(), true)
 		equal(p, "attempts", r.Attempts, 2)
 	}},
 	{"limits count starts in their window, and a refusal is not counted", func(p *probe) {
