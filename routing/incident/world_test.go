@@ -99,9 +99,17 @@ func (w *world) event(h happening) Decision {
 	if p.Decision == nil || p.Decision.Outcome == "" || p.Event != h.ev.ID {
 		w.t.Fatalf("plan of %s has event %q and decision %+v", h.ev.ID, p.Event, p.Decision)
 	}
-	w.unsigned[p.Decision.Incident] = w.unsigned[p.Decision.Incident] || !h.ev.Authentic
-	w.apply(p)
+	w.applyOf(h.ev, p)
 	return *p.Decision
+}
+
+// applyOf applies an event's plan, and remembers what an unsigned one touched.
+func (w *world) applyOf(ev event.Event, p Plan) {
+	w.t.Helper()
+	if !ev.Authentic {
+		w.unsigned[p.Decision.Incident] = true
+	}
+	w.apply(p)
 }
 
 // pass lets time go by, and fires what comes due on the way.
@@ -137,7 +145,8 @@ func (w *world) fire(t Timer) {
 	if t.Kind == RetryingTimer {
 		in := w.events[t.Subject]
 		in.ev.Effect = event.Open
-		w.apply(w.m.Event(Input{Event: in.ev, Decision: in.d, View: w.load(w.m.Query(in.ev, in.d)), Now: w.now, Consumed: &t}))
+		p := w.m.Event(Input{Event: in.ev, Decision: in.d, View: w.load(w.m.Query(in.ev, in.d)), Now: w.now, Consumed: &t})
+		w.applyOf(in.ev, p)
 		return
 	}
 	p := w.m.Timer(t, w.load(w.m.TimerQuery(t)), w.now)
