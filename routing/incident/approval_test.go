@@ -283,11 +283,11 @@ func TestRouting33_WhichProposalsAreAudited(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.event(failed("T1", proposing(tt.run)))
-		got := ""
+		var lines []string
 		for _, a := range w.audit {
-			got += a.Action + " " + a.Subject + ": " + a.Why
+			lines = append(lines, a.Action+" "+a.Subject+": "+a.Why)
 		}
-		if got != tt.want {
+		if got := strings.Join(lines, "; "); got != tt.want {
 			t.Errorf("%s: audit %q, want %q", name, got, tt.want)
 		}
 	}
