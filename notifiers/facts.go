@@ -127,6 +127,10 @@ func amount(n int, thing string) string {
 // written by the bridge, yet may quote the far side, so it is cleaned too.
 func news(d incident.Delivery, style Style, now time.Time) string {
 	s, text := d.Snapshot, Clean(d.Text, 900)
+	if d.Kind == incident.ApprovalAsk {
+		question, _, _ := strings.Cut(d.Text, "\n")
+		return join(": ", "Approval needed", Clean(question, 500))
+	}
 	switch d.Kind {
 	case incident.Alarm:
 		return join(": ", "Alarm again", text)
@@ -159,7 +163,7 @@ func news(d incident.Delivery, style Style, now time.Time) string {
 // status lists what is true of the incident as a whole, beyond its severity.
 func status(d incident.Delivery, style Style, now time.Time) []string {
 	s := d.Snapshot
-	var lines []string
+	lines := append(asked(d, style, now), held(s, style, now)...)
 	if s.State == incident.Resolved {
 		lines = append(lines, ended(s, style, now))
 	} else if s.Acknowledged != nil && d.Kind != incident.Acknowledged {
@@ -174,6 +178,69 @@ func status(d incident.Delivery, style Style, now time.Time) []string {
 		lines = append(lines, "Reopened "+amount(s.Reopenings, "time"))
 	}
 	return lines
+}
+
+// asked says what waits for a person, until when, and by which command it is
+// answered. The question itself has why and whose consent before that.
+func asked(d incident.Delivery, style Style, now time.Time) []string {
+	var lines []string
+	ask := d.Kind == incident.ApprovalAsk
+	if ask {
+		for i, line := range strings.SplitN(d.Text, "\n", 4) {
+			if i > 0 {
+				lines = append(lines, Clean(line, 400))
+			}
+		}
+	}
+	if d.Snapshot.State == incident.Resolved {
+		return lines
+	}
+	for _, a := range d.Snapshot.Awaiting[:min(len(d.Snapshot.Awaiting), 3)] {
+		text := "⏳ Approval needed: " + Clean(a.Workflow, 60) + times(len(a.Runs)+a.More)
+		if ask && len(d.Snapshot.Awaiting) == 1 {
+			text = "⏳ To approve" + times(len(a.Runs)+a.More)
+		}
+		if a.Expires.After(now) {
+			text += ", until " + style.When(a.Expires, now)
+		}
+		lines = append(lines, text+": "+approveCommand(a))
+	}
+	return lines
+}
+
+// approveCommand names each run by itself: nobody approves what they have not
+// looked at.
+func approveCommand(a incident.AwaitedRuns) string {
+	ids := make([]string, 0, 3)
+	for _, id := range a.Runs[:min(len(a.Runs), 3)] {
+		ids = append(ids, Clean(id, 40))
+	}
+	switch more := len(a.Runs) + a.More - len(ids); {
+	case len(ids) == 0:
+		return "datasync-bridge runs list --state awaiting"
+	case more > 0:
+		return fmt.Sprintf("datasync-bridge runs approve %s, likewise %s and %d more", ids[0], strings.Join(ids[1:], ", "), more)
+	case len(ids) > 1:
+		return fmt.Sprintf("datasync-bridge runs approve %s, likewise %s", ids[0], strings.Join(ids[1:], ", "))
+	}
+	return "datasync-bridge runs approve " + ids[0]
+}
+
+// held says who is not paged yet, and why, while that is so.
+func held(s incident.Snapshot, style Style, now time.Time) []string {
+	if len(s.Held) == 0 || !s.HoldUntil.After(now) || s.State == incident.Resolved || s.Open == 0 {
+		return nil
+	}
+	names := make([]string, 0, 5)
+	for _, name := range s.Held[:min(len(s.Held), 5)] {
+		names = append(names, Clean(name, 40))
+	}
+	is := "is"
+	if len(names) > 1 {
+		is = "are"
+	}
+	return []string{fmt.Sprintf("Not paged yet: %s is tried first; %s %s paged at %s if it does not help",
+		Clean(s.HoldFor, 60), strings.Join(names, ", "), is, style.When(s.HoldUntil, now))}
 }
 
 func acknowledged(m incident.Mark, style Style, now time.Time) string {

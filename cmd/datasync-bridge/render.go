@@ -18,7 +18,7 @@ import (
 )
 
 // renderable are the kinds of message that an incident's snapshot can show.
-var renderable = words(incident.Opening, incident.Alarm, incident.Update, incident.Reopening, incident.Reminder, incident.Resolve)
+var renderable = words(incident.Opening, incident.Alarm, incident.Update, incident.Reopening, incident.Reminder, incident.Resolve, incident.ApprovalAsk)
 
 func (c *cli) renderCommand() *cobra.Command {
 	var kind, notifier, source string

@@ -56,7 +56,13 @@ func openings() []Case {
 	missed.Lead.Type = "sla.violated"
 	inbound, arrived := Sample("18_automation_failed", event.MappingFault, event.Error)
 	inbound.Lead.Type = "transaction.failed"
+	trying := s
+	trying.HoldUntil, trying.HoldFor, trying.Held = at.Add(10*time.Minute), "resend_status", []string{"edi-pager"}
+	trying.Notes = []string{"resend_status will be run"}
 	return append(list,
+		Case{"opening_pager_held", Delivery(incident.Opening, trying, at, "")},
+		Case{"opening_released", Delivery(incident.Opening, s, at.Add(2*time.Minute),
+			"resend_status failed, nothing was done: Datasync says that a scope is missing")},
 		Case{"opening_deadline_missed", Delivery(incident.Opening, missed, late.Add(25*time.Minute), "")},
 		Case{"opening_inbound_not_processed", Delivery(incident.Opening, inbound, arrived, "")},
 		Case{"opening_three_ship_notices", Delivery(incident.Opening, three, at, "")},
@@ -89,6 +95,22 @@ func changes() []Case {
 	mdn, _ := Sample("04_mdn_timeout_invoice", event.MDNTimeout, event.Warning)
 	mdnOver, mdnEnd := Ended(mdn, incident.Recovered, 6*time.Minute)
 
+	spared := over
+	spared.Notes = []string{"It recovered while resend_status was tried first, so edi-pager was not paged"}
+	invoice, asked := Sample("04_mdn_timeout_invoice", event.Connectivity, event.Error)
+	invoice.Lead.Type = "transaction.failed"
+	delete(invoice.Lead.Fields, event.WaitedSince)
+	invoice.Awaiting = []incident.AwaitedRuns{{
+		Remediation: "resend-invoice", Workflow: "resend_invoice", Runs: []string{"rn_0ktq3v9a1c2e4"}, Expires: asked.Add(4 * time.Hour),
+	}}
+	three := Grouped(invoice, map[string]int{"810": 3}, "810")
+	three.Awaiting = []incident.AwaitedRuns{{
+		Remediation: "resend-invoice", Workflow: "resend_invoice", Expires: asked.Add(4 * time.Hour),
+		Runs: []string{"rn_0ktq3v9a1c2e4", "rn_0ktq3v9a1c2e5", "rn_0ktq3v9a1c2e6"},
+	}}
+	question := "resend_invoice on 810 invoice PO-30981 (txn_01JP4H2M6C) of Juniper Vale Stores, 48210.55 USD" +
+		"\nWhy a person decides: an invoice that arrives twice may be paid twice\nMust approve: two of ana, ben, cho"
+
 	down, _ := Sample("15_connection_failed_sftp", event.Authentication, event.Error)
 	up, upAt := Ended(down, incident.Recovered, 107*time.Minute)
 
@@ -109,6 +131,10 @@ func changes() []Case {
 		{"acknowledged", Delivery(incident.Acknowledged, taken, at.Add(16*time.Minute), "")},
 		{"escalated", Delivery(incident.Escalated, s, at.Add(15*time.Minute), "not acknowledged for 15 min, so lead-pager was told")},
 		{"run", Delivery(incident.RunResult, s, at.Add(time.Minute), "resend_status was refused by Datasync: scope missing (request id req_7f3e2a90c1)")},
+		{"resolve_pager_spared", Delivery(incident.Resolve, spared, end, spared.Notes[0])},
+		{"approval", Delivery(incident.ApprovalAsk, invoice, asked.Add(time.Minute), question)},
+		{"update_approval_of_three", Delivery(incident.Update, three, asked.Add(2*time.Minute), "")},
+		{"run_approved", Delivery(incident.RunResult, invoice, asked.Add(9*time.Minute), "resend_invoice for txn_01JP4H2M6C was approved by ana, and 1 more must approve it: the partner asked for it")},
 		{"counted", Delivery(incident.Counted, flapping, at.Add(3*time.Hour), "7 changes in the last hour")},
 	}
 	for i := range list {

@@ -41,7 +41,9 @@ func Hostile(kind incident.DeliveryKind, many bool) incident.Delivery {
 		Lead:         incident.Lead{Event: "ev_1", Type: evil, Fields: fields, OccurredAt: at},
 		Open:         1, Total: 1, Rules: []string{evil, evil}, Reopenings: 2,
 	}
+	s.HoldUntil, s.HoldFor, s.Held = at.Add(10*time.Minute), evil, []string{evil, evil}
 	for range 10 {
+		s.Awaiting = append(s.Awaiting, incident.AwaitedRuns{Workflow: evil, Runs: []string{evil, evil, evil, evil}, More: 9, Expires: at.Add(time.Hour)})
 		s.Notes = append(s.Notes, evil)
 	}
 	if many {
@@ -69,6 +71,7 @@ func Hostile(kind incident.DeliveryKind, many bool) incident.Delivery {
 var Kinds = []incident.DeliveryKind{
 	incident.Opening, incident.Alarm, incident.Reopening, incident.Fallback, incident.Resolve, incident.Update,
 	incident.Reminder, incident.Acknowledged, incident.Escalated, incident.RunResult, incident.Counted, incident.Noticed,
+	incident.ApprovalAsk,
 }
 
 // Concealed returns the first rune of text that may change what is seen around

@@ -16,7 +16,8 @@ import (
 const (
 	maxHeader  = 150
 	maxHead    = 2000
-	maxField   = 190 // of at most 10
+	maxShort   = 2900 // Slack: 3,000
+	maxField   = 190  // of at most 10
 	maxLong    = 1700
 	maxMembers = 1300
 	maxNotes   = 900
@@ -75,8 +76,13 @@ func (n *Notifier) full(d incident.Delivery, m notifiers.Message) []slack.Block 
 // short is a reply. One that also shows in the channel says what it is about;
 // in the thread the root stands above it.
 func (n *Notifier) short(d incident.Delivery, m notifiers.Message) []slack.Block {
-	text, shown := newLines(maxHead), d.Kind.Alarms() || d.Kind == incident.Reminder
+	text, shown := newLines(maxShort), broadcasts(d.Kind)
 	switch {
+	case d.Kind == incident.ApprovalAsk: // what is asked, before what happened
+		text.add(bold("⏳ " + escape(m.News, 600)))
+		m.News = ""
+		text.add(escape(m.Title(), 300))
+		text.add(n.head(m))
 	case shown || d.Kind == incident.Resolve:
 		text.add(bold(escape(m.Title(), 300)))
 		text.add(n.head(m))
@@ -101,11 +107,12 @@ func (n *Notifier) head(m notifiers.Message) string {
 		due := bold("due "+escape(m.Due, 60)) + fmt.Sprintf(" (%s)", m.Left)
 		who = join(" · ", who, due)
 	}
-	if m.Kind == incident.Fallback {
+	first := m.Kind == incident.Fallback || m.Kind == incident.ApprovalAsk
+	if first {
 		text.add(bold(escape(m.News, 900)))
 	}
 	text.add(join(" ", n.mention(m), who))
-	if m.Kind != incident.Fallback {
+	if !first {
 		text.add(escape(m.News, 900))
 	}
 	for _, line := range m.Status {

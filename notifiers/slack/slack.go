@@ -140,7 +140,13 @@ func (n *Notifier) where(d incident.Delivery) (place, error) {
 	if d.Kind == incident.Update {
 		return place{channel: channel, edit: ts}, nil
 	}
-	return place{channel: channel, thread: ts, broadcast: d.Kind.Alarms() || d.Kind == incident.Reminder}, nil
+	return place{channel: channel, thread: ts, broadcast: broadcasts(d.Kind)}, nil
+}
+
+// broadcasts reports whether a reply is shown in the channel too: what may ring,
+// and what asks something of people.
+func broadcasts(k incident.DeliveryKind) bool {
+	return k.Alarms() || k == incident.Reminder || k == incident.ApprovalAsk
 }
 
 // done says what was done, for the timeline.

@@ -64,6 +64,7 @@ var deeds = map[incident.DeliveryKind]string{
 	incident.Fallback: "falls back", incident.Resolve: "resolves", incident.Update: "edits",
 	incident.Reminder: "reminds", incident.Acknowledged: "acknowledges", incident.Escalated: "escalates",
 	incident.RunResult: "reports a run", incident.Counted: "counts", incident.Noticed: "notes",
+	incident.ApprovalAsk: "asks for approval",
 }
 
 func (n *Notifier) render(d incident.Delivery) string {

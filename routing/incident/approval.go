@@ -35,7 +35,7 @@ func (i *Incident) awaits(run Run) bool {
 // message that people see; those after it stand in the list that it points to.
 func (c *change) ask(run Run) {
 	text := c.question(run)
-	c.say("approval", "approval is needed for "+text)
+	c.say("approval", "approval is needed for "+strings.ReplaceAll(text, "\n", " · "))
 	c.timeline[len(c.timeline)-1].Run = run.ID
 	if c.inc.State != Open {
 		return
@@ -122,9 +122,9 @@ func (c *change) dropAsks() {
 	}
 }
 
-// question says what is asked: what would be run on which document of whom, why
-// a person must decide, and who may. Until when, and by which command, stands in
-// the snapshot's list, so that each medium prints the time in its own zone.
+// question says what is asked, a line each: what would be run on which document
+// of whom, why a person must decide, and who may. Until when, and by which
+// command, stands in the snapshot's list: each medium prints times in its zone.
 func (c *change) question(run Run) string {
 	f := run.Facts
 	document, reference, partner := cut(f.Document, 40), "", cmp.Or(f.Partner, run.Partner)
@@ -148,9 +148,8 @@ func (c *change) question(run Run) string {
 	if f.Amount != "" {
 		text += strings.TrimRight(", "+cut(f.Amount, 40)+" "+cut(f.Currency, 10), " ")
 	}
-	text += "."
 	if run.Why != "" {
-		text += " Why a person decides: " + strings.TrimRight(cut(run.Why, 300), ".") + "."
+		text += "\nWhy a person decides: " + cut(strings.ReplaceAll(run.Why, "\n", " "), 300)
 	}
 	return text + approvers(run.Approval)
 }
@@ -169,11 +168,11 @@ func approvers(a Approval) string {
 	}
 	switch a.Needed {
 	case 0, 1:
-		return " May approve: " + text + "."
+		return "\nMay approve: " + text
 	case 2:
-		return " Must approve: two of " + text + "."
+		return "\nMust approve: two of " + text
 	}
-	return fmt.Sprintf(" Must approve: %d of %s.", a.Needed, text)
+	return fmt.Sprintf("\nMust approve: %d of %s", a.Needed, text)
 }
 
 // proposal is the record of a run that was proposed: where a person or an

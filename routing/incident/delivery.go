@@ -80,7 +80,8 @@ type Delivery struct {
 	// Snapshot is the incident as it was when this was queued.
 	Snapshot Snapshot
 	// Text is what to say beyond the snapshot: why it alarms anew, a run's
-	// result, a notice's text. Plain text, not escaped.
+	// result, a notice's text. Plain text, not escaped; of several lines only
+	// in an ApprovalAsk.
 	Text        string
 	Destination string
 	// Fingerprint is that of the key; in an end or an acknowledgement the

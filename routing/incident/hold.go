@@ -45,8 +45,6 @@ func (c *change) tryFirst(d *draft, s spread, names []string) {
 		c.release("another failure, and nothing is tried first for it: " + cut(d.ev.Type, 100))
 	case c.pressing(c.now, run.Hold):
 		c.release("its deadline is near")
-	case !inc.HoldUntil.After(c.now):
-		c.release(inc.HoldFor + " was tried first, and it is still open")
 	}
 }
 
@@ -137,7 +135,7 @@ func (c *change) spared(r Resolution) string {
 	if len(names) > 1 {
 		was = "were"
 	}
-	text := fmt.Sprintf("it recovered while %s was tried first, so %s %s not paged", c.inc.HoldFor, strings.Join(names, ", "), was)
+	text := fmt.Sprintf("It recovered while %s was tried first, so %s %s not paged", c.inc.HoldFor, strings.Join(names, ", "), was)
 	c.noteLine(text)
 	return text
 }

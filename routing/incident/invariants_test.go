@@ -139,7 +139,7 @@ func (w *world) checkIncident(inc Incident) {
 		}
 		spared := w.m.Notifiers[t.Notifier].Pager && (!inc.HoldUntil.IsZero() || inc.Acknowledged != nil || w.unsigned[inc.ID])
 		if inc.State == Open && inc.WaitUntil.IsZero() && !t.Over && t.Alarms == 0 && !spared {
-			w.t.Fatalf("%s was told, but not to %s", inc.ID, t.Notifier)
+			w.t.Fatalf("%s was told, but not to %s: %v", inc.ID, t.Notifier, w.timeline)
 		}
 	}
 	if held := !inc.HoldUntil.IsZero(); held && (inc.State != Open || inc.Acknowledged != nil || inc.HoldFor == "" || inc.Environment == event.Sandbox) {
@@ -167,13 +167,17 @@ func (w *world) checkAwaiting(inc Incident) {
 				earliest = a.Until[i]
 			}
 		}
-		if len(a.Runs)+a.More != waits[a.Remediation] || len(a.Runs) > maxAwaited || len(a.Runs) != len(a.Until) || len(a.Runs) > 0 && a.More == 0 && !a.Expires.Equal(earliest) {
+		listed := len(a.Runs) + a.More
+		if len(inc.Reopenings) > 0 { // what waited through a resolve is asked for anew, if at all
+			listed = max(listed, waits[a.Remediation])
+		}
+		if listed != waits[a.Remediation] || len(a.Runs) > maxAwaited || len(a.Runs) != len(a.Until) || len(a.Runs) > 0 && a.More == 0 && !a.Expires.Equal(earliest) {
 			w.t.Fatalf("%s: %d runs of %s wait, the request is %+v", inc.ID, waits[a.Remediation], a.Remediation, a)
 		}
 		delete(waits, a.Remediation)
 	}
 	for name, n := range waits {
-		if len(inc.Reopenings) == 0 { // what waited through a resolve is asked for anew, if at all
+		if len(inc.Reopenings) == 0 {
 			w.t.Fatalf("%s: %d runs of %s wait and are on no request", inc.ID, n, name)
 		}
 	}

@@ -198,8 +198,10 @@ func runText(run Run) string {
 
 // deedText is one line on what a person did to a run.
 func deedText(run Run, deed Audit) string {
-	text, by := run.name()+" "+cut(run.Transaction, 80), cut(deed.Actor, 80)
-	text = strings.TrimSpace(text)
+	text, by := run.name(), cut(deed.Actor, 80)
+	if run.Transaction != "" {
+		text += " for " + cut(run.Transaction, 80)
+	}
 	switch deed.Action {
 	case AuditApproved:
 		text += " was approved by " + by

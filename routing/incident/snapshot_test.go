@@ -162,7 +162,7 @@ func TestFallbackThatCannotBeIsSaidOnTheTimeline(t *testing.T) {
 }
 
 func TestRankSendsOpeningsFirstAndEditsLast(t *testing.T) {
-	order := [][]DeliveryKind{{Opening, Alarm, Reopening, Fallback}, {Resolve}, {Reminder, Acknowledged, Escalated, RunResult, Counted, Noticed}, {Update}}
+	order := [][]DeliveryKind{{Opening, Alarm, Reopening, Fallback}, {Resolve, ApprovalAsk}, {Reminder, Acknowledged, Escalated, RunResult, Counted, Noticed}, {Update}}
 	for want, kinds := range order {
 		for _, k := range kinds {
 			if k.Rank() != want {

@@ -101,9 +101,17 @@ func (w *world) event(h happening) Decision {
 	if p.Decision == nil || p.Decision.Outcome == "" || p.Event != h.ev.ID {
 		w.t.Fatalf("plan of %s has event %q and decision %+v", h.ev.ID, p.Event, p.Decision)
 	}
-	w.unsigned[p.Decision.Incident] = w.unsigned[p.Decision.Incident] || !h.ev.Authentic
-	w.apply(p)
+	w.applyOf(h.ev, p)
 	return *p.Decision
+}
+
+// applyOf applies an event's plan, and remembers what an unsigned one touched.
+func (w *world) applyOf(ev event.Event, p Plan) {
+	w.t.Helper()
+	if !ev.Authentic {
+		w.unsigned[p.Decision.Incident] = true
+	}
+	w.apply(p)
 }
 
 // pass lets time go by, and fires what comes due on the way.
@@ -139,7 +147,8 @@ func (w *world) fire(t Timer) {
 	if t.Kind == RetryingTimer {
 		in := w.events[t.Subject]
 		in.ev.Effect = event.Open
-		w.apply(w.m.Event(Input{Event: in.ev, Decision: in.d, View: w.load(w.m.Query(in.ev, in.d)), Now: w.now, Consumed: &t}))
+		p := w.m.Event(Input{Event: in.ev, Decision: in.d, View: w.load(w.m.Query(in.ev, in.d)), Now: w.now, Consumed: &t})
+		w.applyOf(in.ev, p)
 		return
 	}
 	p := w.m.Timer(t, w.load(w.m.TimerQuery(t)), w.now)
@@ -320,50 +329,6 @@ func (w *world) apply(p Plan) {
 		}
 	}
 	w.check(p)
-}
-
-func (w *world) store(run Run) {
-	for i := range w.runs {
-		if w.runs[i].ID == run.ID && run.ID != "" {
-			w.runs[i] = run
-			return
-		}
-	}
-	if run.ID == "" {
-		run.ID = fmt.Sprintf("rn_%04d", len(w.runs)+1)
-	}
-	w.runs = append(w.runs, run)
-}
-
-func (w *world) run(id string) Run {
-	for _, run := range w.runs {
-		if run.ID == id {
-			return run
-		}
-	}
-	return Run{}
-}
-
-// becomes changes a run as the worker does.
-func (w *world) becomes(id string, state RunState, with ...func(*Run)) {
-	w.t.Helper()
-	run := w.run(id)
-	run.State = state
-	for _, f := range with {
-		f(&run)
-	}
-	w.apply(w.m.RunChanged(w.load(Query{Incidents: []string{run.Incident}}), run, w.now))
-}
-
-// deed changes a run as the desk does for a person.
-func (w *world) deed(id string, state RunState, by, action, why string) {
-	w.t.Helper()
-	run := w.run(id)
-	run.State = state
-	if action == AuditApproved {
-		run.Approval.Given = append(slices.Clone(run.Approval.Given), Mark{By: by, At: w.now, Why: why})
-	}
-	w.apply(w.m.RunDeed(w.load(Query{Incidents: []string{run.Incident}}), run, Audit{Actor: by, Action: action, Why: why}, w.now))
 }
 
 func (w *world) enqueue(d Delivery) {
