@@ -71,13 +71,16 @@ func TestFirstPollPagesNoHistory(t *testing.T) {
 		t.Run("start "+tt.start, func(t *testing.T) {
 			play(t, func(w *world) {
 				w.cfg.Start = tt.start
+				began := time.Now()
 				w.api.fails("long ago", at(time.Now().Add(-25*time.Hour)))
 				w.api.fails("in the day", at(time.Now().Add(-5*time.Minute)))
 				w.begin()
 				pass(time.Hour)
 				w.want(tt.want)
-				if tt.want == "" && w.api.queried()[0].Since.Before(w.store.position(t).Watermark.Add(-2*time.Hour)) {
-					t.Errorf("the first poll asked for %v", w.api.queried()[0])
+				for _, q := range w.api.queried() {
+					if tt.want == "" && q.Since.Before(began) {
+						t.Errorf("asked for what failed since %v", q.Since)
+					}
 				}
 			})
 		})
@@ -86,20 +89,26 @@ func TestFirstPollPagesNoHistory(t *testing.T) {
 
 func TestAnAPIWithoutTimeRangesBringsNoHistory(t *testing.T) {
 	play(t, func(w *world) {
+		w.api.timeless = true
 		w.api.fails("long ago", at(time.Now().Add(-time.Hour)))
-		w.api.fails("new", at(time.Now().Add(time.Minute)))
 		w.begin()
-		all := w.api.items // from before the first poll
-		w.api.change(func() { w.api.items = nil })
-		pass(time.Second)
-		w.api.change(func() {
-			for _, item := range all {
-				item.Status, item.Raw = "listed anyway", nil
-				w.api.items = append(w.api.items, item)
-			}
-		})
+		pass(time.Minute)
+		w.api.fails("new")
+		pass(time.Hour)
+		w.want("failed new")
+		if w.skipped["history"] == 0 {
+			t.Error("what failed before the first poll was not counted")
+		}
+	})
+}
+
+func TestAnAPIThatIgnoresTheStatusTellsNothingElse(t *testing.T) {
+	play(t, func(w *world) {
+		w.begin()
+		pass(time.Minute)
+		w.api.fails("T1", func(item *datasync.Transaction) { item.Status = "listed anyway" })
 		pass(6 * time.Minute)
-		w.want("") // nor does one that ignores the status bring what has not failed
+		w.want("")
 		if w.skipped["status"] == 0 {
 			t.Error("what does not say that it failed was not counted")
 		}

@@ -33,6 +33,9 @@ func TestAbsentTwiceClears(t *testing.T) {
 		w.crash()
 		pass(time.Hour)
 		w.want("cleared T1")
+		if w.store.repeats != 0 {
+			t.Errorf("accepted again %d times", w.store.repeats)
+		}
 	})
 }
 

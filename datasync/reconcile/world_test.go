@@ -126,6 +126,8 @@ type api struct {
 	// down is what every call answers with; cut makes listings end early.
 	down error
 	cut  bool
+	// timeless listings ignore the time range.
+	timeless bool
 	// strangers are partner ids that it does not know: their listings are empty.
 	strangers map[string]bool
 	broken    string // the partner whose listing fails
@@ -157,7 +159,7 @@ func (a *api) Transactions(_ context.Context, q datasync.TransactionQuery, each 
 		if q.Partner != "" && (t.PartnerID != q.Partner || a.strangers[q.Partner]) {
 			continue
 		}
-		if at := t.OccurredAt; !at.IsZero() && (!q.Since.IsZero() && at.Before(q.Since) || !q.Until.IsZero() && at.After(q.Until)) {
+		if at := t.OccurredAt; !a.timeless && !at.IsZero() && (!q.Since.IsZero() && at.Before(q.Since) || !q.Until.IsZero() && at.After(q.Until)) {
 			continue
 		}
 		if n == perPage {
