@@ -73,16 +73,13 @@ func settings(cfg *config.Config) incident.Settings {
 // mapper normalizes stored events by their source's mapping.
 type mapper struct {
 	bySource map[string]*mapping.Mapping
-	// polled serves what polling found of a source: in the bridge's own form,
-	// with the source's word on what a type does.
-	polled map[string]*mapping.Mapping
 	// builtIn serves events of a source that is no longer configured, and those
 	// that the bridge tells of itself.
 	builtIn *mapping.Mapping
 }
 
 func newMapper(cfg *config.Config) (mapper, error) {
-	m := mapper{bySource: map[string]*mapping.Mapping{}, polled: map[string]*mapping.Mapping{}}
+	m := mapper{bySource: map[string]*mapping.Mapping{}}
 	var err error
 	if m.builtIn, err = mapping.New(mapping.Config{}.WithDefaults()); err != nil {
 		return m, err
@@ -91,22 +88,14 @@ func newMapper(cfg *config.Config) (mapper, error) {
 		if m.bySource[source.Name], err = mapping.New(source.Mapping); err != nil {
 			return m, fmt.Errorf("source %q: %w", source.Name, err)
 		}
-		own := source.Mapping
-		own.Paths = nil
-		if m.polled[source.Name], err = mapping.New(own); err != nil {
-			return m, fmt.Errorf("source %q: %w", source.Name, err)
-		}
 	}
 	return m, nil
 }
 
-// Normalize implements dispatch.Mapper.
+// Normalize implements dispatch.Mapper. What polling found of a source is read
+// as its webhooks are, so that both have the same incident key.
 func (m mapper) Normalize(st event.Stored) (event.Event, error) {
-	sources := m.bySource
-	if st.Origin == event.OriginReconcile {
-		sources = m.polled
-	}
-	if own := sources[st.Source]; own != nil && st.Origin != event.OriginBridge {
+	if own := m.bySource[st.Source]; own != nil && st.Origin != event.OriginBridge {
 		return own.Event(st)
 	}
 	return m.builtIn.Event(st)
