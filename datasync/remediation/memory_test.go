@@ -223,6 +223,13 @@ func (m *memory) Apply(_ context.Context, p incident.Plan) error {
 	return nil
 }
 
+// writes counts what was committed, or tried to.
+func (m *memory) writes() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.applied
+}
+
 // lines are the recorded results of an action.
 func (m *memory) lines(action string) []incident.Audit {
 	m.mu.Lock()

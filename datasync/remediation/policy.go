@@ -76,7 +76,6 @@ func policyOf(documentType, name string) policy {
 	p, listed := policies[documentType]
 	name = strings.ToLower(name)
 	switch {
-	case p.firm:
 	case strings.Contains(name, "credit"):
 		return credits
 	case strings.Contains(name, "payment") || strings.Contains(name, "remittance"):

@@ -70,6 +70,12 @@ func (f *far) calls() []string {
 	return append([]string(nil), f.keys...)
 }
 
+func (f *far) asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.reads
+}
+
 func (f *far) set(change func(*far)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -162,11 +168,11 @@ func (s *stage) propose(c remediation.Config, change ...func(*event.Event)) stri
 	}
 	run := runs[0]
 	run.Incident, run.CreatedAt = "in_1", time.Now()
-	if _, known := s.far.readings[run.Transaction]; !known {
-		s.far.set(func(f *far) {
+	s.far.set(func(f *far) {
+		if _, known := f.readings[run.Transaction]; !known {
 			f.readings[run.Transaction] = remediation.Reading{Found: true, Status: "failed", Name: ev.Text(event.DocumentName), Environment: run.Environment, Facts: run.Facts}
-		})
-	}
+		}
+	})
 	s.store.mu.Lock()
 	s.store.open[run.Transaction] = true
 	s.store.mu.Unlock()

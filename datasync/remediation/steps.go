@@ -73,10 +73,7 @@ func (w *Worker) forbidden(ctx context.Context, run incident.Run) (why string, e
 	if why, err := w.stopped(ctx, run); err != nil || why != "" {
 		return why, err
 	}
-	switch {
-	case run.Config != w.o.Config():
-		return voided, nil
-	case run.Environment != w.o.Environment:
+	if run.Environment != w.o.Environment {
 		return "it is of " + string(run.Environment) + ", and the client calls " + string(w.o.Environment), nil
 	}
 	if why := outOfHours(run, w.store.Now()); why != "" {
@@ -97,8 +94,12 @@ func (w *Worker) forbidden(ctx context.Context, run incident.Run) (why string, e
 	return "", nil
 }
 
-// stopped says who stopped all runs or those of this remediation, "" for nobody.
+// stopped says who or what stopped all runs or those of this remediation, "" for
+// nobody.
 func (w *Worker) stopped(ctx context.Context, run incident.Run) (why string, err error) {
+	if run.Config != w.o.Config() {
+		return voided, nil
+	}
 	if SwitchedOff(w.o.Getenv(KillSwitch)) {
 		return "runs are switched off by the variable " + KillSwitch, nil
 	}
@@ -195,9 +196,5 @@ func (w *Worker) check(ctx context.Context, run incident.Run) incident.Run {
 		return leave(run, "it is of "+string(run.Environment)+", and the client calls "+string(w.o.Environment), w.store.Now())
 	}
 	r, err := w.read(ctx, run)
-	if ctx.Err() != nil && err != nil {
-		run.NextAt = w.store.Now().Add(time.Second) // a shutdown cut it short
-		return run
-	}
 	return checked(run, r, err, w.o.Idempotent, w.store.Now())
 }

@@ -76,14 +76,14 @@ func TestUnknownRunIsCheckedThreeTimesThenLeftToAPerson(t *testing.T) {
 		id := s.propose(entry(remediation.ModeAuto))
 		s.work()
 		s.want(id, incident.RunUnknown, 1)
-		reads := s.far.reads
+		reads := s.far.asked()
 		for i, at := range []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute} {
 			s.pass(at - time.Second)
-			if got := s.far.reads - reads; got != i {
+			if got := s.far.asked() - reads; got != i {
 				t.Fatalf("%d checks before check %d is due", got, i+1)
 			}
 			s.pass(time.Second)
-			if got := s.far.reads - reads; got != i+1 {
+			if got := s.far.asked() - reads; got != i+1 {
 				t.Fatalf("%d checks when check %d is due", got, i+1)
 			}
 		}
@@ -96,7 +96,7 @@ func TestUnknownRunIsCheckedThreeTimesThenLeftToAPerson(t *testing.T) {
 			t.Errorf("record %+v", lines)
 		}
 		s.pass(72 * time.Hour)
-		if got := s.far.reads - reads; got != 3 {
+		if got := s.far.asked() - reads; got != 3 {
 			t.Errorf("%d checks", got)
 		}
 		if err := s.desk.Clear(s.Context(), id, false, "ana", "it is not there"); err != nil {
@@ -142,10 +142,10 @@ func TestCheckWaitsForDatasyncToComeBack(t *testing.T) {
 		id := s.propose(entry(remediation.ModeAuto))
 		s.work()
 		s.far.set(func(f *far) { f.down = &datasync.Error{Kind: datasync.Server, Status: 502} })
-		writes := s.store.applied
+		writes := s.store.writes()
 		s.pass(time.Hour)
 		s.want(id, incident.RunUnknown, 1)
-		if n := s.store.applied - writes; n > 20 {
+		if n := s.store.writes() - writes; n > 20 {
 			t.Errorf("%d writes in an hour", n)
 		}
 		s.far.set(func(f *far) { f.down = nil })
@@ -278,10 +278,10 @@ func TestReadingThatFailsBeforeTheCallIsTriedAgain(t *testing.T) {
 		s.far.down = &datasync.Error{Kind: datasync.Server, Status: 503, Sent: true}
 		id := s.propose(entry(remediation.ModeAuto))
 		s.work()
-		writes := s.store.applied
+		writes := s.store.writes()
 		s.pass(30 * time.Minute)
 		s.want(id, incident.RunQueued, 0)
-		if n := s.store.applied - writes; n > 80 {
+		if n := s.store.writes() - writes; n > 80 {
 			t.Errorf("%d writes in half an hour", n)
 		}
 		s.far.set(func(f *far) { f.down = nil })
@@ -378,6 +378,42 @@ func TestReceiptIsMadeAnewOnlyForWhatWasProcessed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A message's state says nothing of its receipt.
+func TestCheckOfAReceiptIsLeftToAPerson(t *testing.T) {
+	on(t, func(s *stage) {
+		c := entry(remediation.ModeAuto)
+		c.Does = remediation.Regenerate
+		id := s.propose(c, field(event.Direction, "inbound"), func(ev *event.Event) { ev.Class = event.MDNTimeout })
+		s.far.told(func(r *remediation.Reading) { r.Status = "processed" })
+		s.far.answer = failing(afterActing["a 500"])
+		s.work()
+		s.want(id, incident.RunUnknown, 1)
+		s.far.told(func(r *remediation.Reading) { r.Status = "archived" })
+		s.pass(24 * time.Hour)
+		s.want(id, incident.RunUnknown, 1)
+	})
+}
+
+// Whoever changed a run while the worker looked at it had the right to; the
+// worker goes on at once.
+func TestDenialWhileItIsReadCounts(t *testing.T) {
+	on(t, func(s *stage) {
+		id := s.propose(approving())
+		s.far.reading = func() {
+			if err := s.desk.Deny(s.Context(), id, "ana", "no"); err != nil {
+				s.Error(err)
+			}
+			s.far.set(func(f *far) { f.reading = nil })
+		}
+		next := s.propose(entry(remediation.ModeAuto), field(event.TransactionID, "txn_2"))
+		s.work()
+		if run := s.want(id, incident.RunRefused, 1); !contains(run.Why, "denied by ana") {
+			t.Errorf("why %q", run.Why)
+		}
+		s.want(next, incident.RunDone, 1)
+	})
 }
 
 func TestRunOfAnotherEnvironmentIsNotSent(t *testing.T) {
