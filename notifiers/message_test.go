@@ -68,6 +68,43 @@ func TestTheEndIsNeverToldAsMoreThanItIs(t *testing.T) {
 	}
 }
 
+func TestPolling6_WhatIsNoLongerListedIsNotToldAsDelivered(t *testing.T) {
+	s, _ := notifiertest.Sample("02_failed_asn_final", event.Connectivity, event.Critical)
+	three := notifiertest.Grouped(s, map[string]int{"856": 3}, "856")
+	for _, tt := range []struct {
+		s             incident.Snapshot
+		cleared       int
+		title, status string
+	}{
+		{s, 1, "☑️ NO LONGER LISTED AS FAILED after 34 min · 856 ship notice", "does not say that it was delivered"},
+		{three, 3, "☑️ NO LONGER LISTED AS FAILED after 34 min · 856 ship notice ×3", "does not say that it was delivered"},
+		{three, 2, "✅ RESOLVED after 34 min · 856 ship notice ×3", "2 of 3 are only no longer listed as failed by Datasync"},
+	} {
+		over, end := notifiertest.Ended(tt.s, incident.Recovered, 34*time.Minute)
+		over.Polling.Cleared = tt.cleared
+		m := notifiers.Compose(notifiertest.Delivery(incident.Resolve, over, end, ""), notifiertest.Style)
+		if status := strings.Join(m.Status, " "); m.Title() != tt.title || !strings.Contains(status, tt.status) {
+			t.Errorf("%d cleared: %q, status %q", tt.cleared, m.Title(), status)
+		}
+	}
+}
+
+func TestPolling7_APartnerThatIsNotActiveIsShownAsThat(t *testing.T) {
+	for status, want := range map[string]string{"active": "", "Active": "", "": "", "suspended": "suspended", "on_hold": "on hold"} {
+		s, at := notifiertest.Sample("02_failed_asn_final", event.Connectivity, event.Critical)
+		s.Lead.Fields[event.PartnerStatus] = status
+		got := ""
+		for _, f := range notifiers.Compose(notifiertest.Delivery(incident.Opening, s, at, ""), notifiertest.Style).Facts {
+			if f.Label == "Partner status" {
+				got = f.Text
+			}
+		}
+		if got != want {
+			t.Errorf("%q is shown as %q, want %q", status, got, want)
+		}
+	}
+}
+
 func TestRouting29_AFallbackBeginsByAnnouncingThatNobodyWasPaged(t *testing.T) {
 	s, at := notifiertest.Sample("02_failed_asn_final", event.Connectivity, event.Critical)
 	for text, want := range map[string]string{

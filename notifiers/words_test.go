@@ -55,6 +55,10 @@ func TestHeadlineSpeaksTheDomainsWords(t *testing.T) {
 		{"automation failed", snapshot("automation.failed", event.AutomationFault, map[string]any{event.RunName: "resend_invoice"}), "automation resend_invoice failed"},
 		{"a document of no known type", snapshot("transaction.failed", event.UnknownClass, map[string]any{event.DocumentType: "ZZZ", event.DocumentName: "crate_label"}), "ZZZ crate label not delivered"},
 		{"nothing known at all", snapshot("transaction.failed", event.UnknownClass, nil), "event not delivered"},
+		{"webhooks quiet", snapshot("bridge.webhooks_quiet", event.BridgeClass, map[string]any{event.BridgeSubject: "webhooks of datasync"}), "webhooks have gone quiet"},
+		{"signatures failing", snapshot("bridge.signatures_failing", event.BridgeClass, nil), "webhooks fail verification"},
+		{"who else says so", snapshot("bridge.webhooks_quiet", event.UnknownClass, nil), "bridge.webhooks_quiet: event"},
+		{"a trouble without words of its own", snapshot("bridge.other", event.BridgeClass, map[string]any{event.BridgeSubject: "disk"}), "bridge.other: disk (bridge)"},
 		{"a user's own type", snapshot("order.stuck", event.Storage, invoice), "order.stuck: 810 invoice (storage)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

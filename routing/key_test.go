@@ -65,6 +65,20 @@ func TestRouting12_NoValueImitatesAnotherPair(t *testing.T) {
 	}
 }
 
+func TestRouting40_EachOfTheBridgesTroublesHasAKeyOfItsOwn(t *testing.T) {
+	own := func(kind, subject string) string {
+		ev := failure(typed(kind, event.Open, event.BridgeClass), with(event.BridgeSubject, subject),
+			without(event.PartnerID, event.TransactionID))
+		return IncidentKey(&ev, DefaultGroupBy(ev.Class))
+	}
+	if got, want := own("bridge.webhooks_quiet", "A"), `["production",["bridge.subject","A"],["class","bridge"],["type","bridge.webhooks_quiet"]]`; got != want {
+		t.Errorf("key %s, want %s", got, want)
+	}
+	if own("bridge.webhooks_quiet", "A") == own("bridge.signatures_failing", "A") {
+		t.Error("two troubles of one source share a key")
+	}
+}
+
 func TestRouting12_ALongValueStandsInTheKeyAsItsHash(t *testing.T) {
 	long := strings.Repeat("x", 10_000)
 	a, b := failure(with(event.PartnerID, long+"a")), failure(with(event.PartnerID, long+"b"))

@@ -151,6 +151,12 @@ func TestRouting3_TheBuiltInSeveritiesAreTheCatalogues(t *testing.T) {
 		{"partner.certificate_expired", nil, event.Critical},
 		{"partner.connection_failed", nil, event.Error},
 		{"automation.failed", nil, event.Warning},
+		{"bridge.webhooks_quiet", nil, event.Error},
+		{"bridge.signatures_failing", nil, event.Warning},
+		{"bridge.delivery_dead", nil, event.Error},
+		{"bridge.queue_old", nil, event.Warning},
+		{"bridge.config_rejected", nil, event.Warning},
+		{"transaction.cleared", nil, event.Info},
 		{"something.new", nil, event.Error},
 	} {
 		ev := failure(typed(tt.typ, event.Open, event.UnknownClass))

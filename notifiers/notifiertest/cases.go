@@ -1,6 +1,8 @@
 package notifiertest
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"datasync-bridge/event"
@@ -17,7 +19,44 @@ type Case struct {
 const Thread = "C0123ABCD/1773153971.000100"
 
 // Cases are every kind of delivery, over the sample events and grouped incidents.
-func Cases() []Case { return append(openings(), append(changes(), others()...)...) }
+func Cases() []Case {
+	return slices.Concat(openings(), polled(), changes(), others())
+}
+
+// polled are incidents that polling, or the bridge itself, had a part in.
+func polled() []Case {
+	s, at := Sample("02_failed_asn_final", event.Connectivity, event.Critical)
+	found := Grouped(s, map[string]int{"856": 3}, "856")
+	found.Notes = []string{"found by polling, no webhook had come: 3 documents"}
+	found.Lead.Fields = maps.Clone(found.Lead.Fields)
+	found.Lead.Fields[event.PartnerStatus] = "suspended"
+	refined := s
+	refined.Notes = []string{"webhook came 12 min late, polling had found it"}
+	gone, end := Ended(s, incident.Recovered, 34*time.Minute)
+	gone.Polling.Cleared = 1
+	partly, later := Ended(Grouped(s, map[string]int{"856": 3}, "856"), incident.Recovered, 34*time.Minute)
+	partly.Polling.Cleared = 2
+	quiet, silent := Own("webhooks_quiet")
+	heard, again := Ended(quiet, incident.Recovered, 47*time.Minute)
+	failing, refused := Own("signatures_failing")
+	verified, believed := Ended(failing, incident.Recovered, 47*time.Minute)
+	list := []Case{
+		{"opening_found_by_polling", Delivery(incident.Opening, found, at, "")},
+		{"update_refined", Delivery(incident.Update, refined, at.Add(12*time.Minute), "")},
+		{"resolve_no_longer_listed", Delivery(incident.Resolve, gone, end, "")},
+		{"resolve_partly_no_longer_listed", Delivery(incident.Resolve, partly, later, "")},
+		{"opening_bridge_webhooks_quiet", Delivery(incident.Opening, quiet, silent, "")},
+		{"resolve_bridge_webhooks_quiet", Delivery(incident.Resolve, heard, again, "")},
+		{"opening_bridge_signatures_failing", Delivery(incident.Opening, failing, refused, "")},
+		{"resolve_bridge_signatures_failing", Delivery(incident.Resolve, verified, believed, "")},
+	}
+	for i := range list {
+		if !list[i].Delivery.Kind.Alarms() {
+			list[i].Delivery.Thread = Thread
+		}
+	}
+	return list
+}
 
 // openings are one per sample that opens something, and grouped ones.
 func openings() []Case {

@@ -63,6 +63,29 @@ func Sample(name string, class event.Class, severity event.Severity) (incident.S
 	return s, at
 }
 
+// Own is an incident of the bridge's own.
+func Own(kind string) (incident.Snapshot, time.Time) {
+	at := time.Date(2026, 3, 10, 14, 46, 11, 0, time.UTC)
+	says := map[string]string{
+		"webhooks_quiet":     "No webhook for 47 min, while polling found 3 failed transactions",
+		"signatures_failing": "All of the last 20 deliveries failed verification: no secret matches",
+	}
+	first, _, _ := strings.Cut(kind, "_")
+	subject := first + " of datasync"
+	return incident.Snapshot{
+		Incident: "in_0ktq3v9a1c2e5", Environment: event.Production, Source: "datasync",
+		Class: event.BridgeClass, Severity: event.Error, State: incident.Open, OpenedAt: at, Open: 1, Total: 1,
+		Lead: incident.Lead{
+			Event: "ev_0ktq3v9a1c2e5", Type: "bridge." + kind, Severity: event.Error, OccurredAt: at,
+			Fields: map[string]any{event.BridgeSubject: subject, event.ErrorMessage: says[kind]},
+		},
+		Documents: []incident.DocumentCount{{Open: 1, Total: 1}},
+		Members: []incident.Member{{
+			ID: "bridge:" + first + "|" + subject, Class: event.BridgeClass, Open: true, Severity: event.Error, OpenedAt: at,
+		}},
+	}, at
+}
+
 // Grouped turns an incident into one of many members, 856 and 810 by turns as
 // the counts say.
 func Grouped(s incident.Snapshot, documents map[string]int, order ...string) incident.Snapshot {

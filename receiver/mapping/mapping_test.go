@@ -103,6 +103,21 @@ func TestRouting40_OnlyTheBridgeSpeaksOfItself(t *testing.T) {
 	}
 }
 
+func TestPolling8_AThresholdReadsAlikeHoweverItIsWritten(t *testing.T) {
+	m := mustNew(t, mapping.Config{})
+	for _, body := range []string{
+		`{"threshold_days":14,"not_after":"2026-03-24T00:00:00Z"}`,
+		`{"threshold_days":"14","not_after":"2026-03-23T18:00:00-06:00"}`,
+		`{"threshold_days":14.0,"not_after":1774310400}`,
+	} {
+		ev := normalize(t, m, `{"type":"partner.certificate_expiring","data":{"certificate":`+body+`}}`)
+		days, _ := ev.Number(event.ThresholdDays)
+		if at := ev.Time(event.CertificateExpiry); days != 14 || at != time.Date(2026, 3, 24, 0, 0, 0, 0, time.UTC) {
+			t.Errorf("%s: %v days, %v", body, days, at)
+		}
+	}
+}
+
 func TestCategoryOutsideTheListIsUnknown(t *testing.T) {
 	m := mustNew(t, mapping.Config{})
 	for _, category := range []string{`"cosmic_rays"`, `"mdn_timeout"`, `"bridge"`, `null`, `7`, `"Storage"`} {

@@ -99,7 +99,7 @@ func (d *draft) toldBefore(id string) *Recovery {
 			continue
 		}
 		same := mark.OccurredAt.Equal(d.ev.OccurredAt)
-		if (same || near(mark.OccurredAt) || near(mark.ReceivedAt)) && !d.recoveredSince(*mark, same) {
+		if (near(mark.OccurredAt) || near(mark.ReceivedAt)) && !d.recoveredSince(*mark, same) {
 			return mark
 		}
 	}

@@ -157,6 +157,16 @@ func TestPolling2_WhatWasOnlyRetriedIsGivenUpByPolling(t *testing.T) {
 	}
 	w.wantOpen(1)
 	outcome(t, w.event(polledFailure("T1")), Confirmed)
+	if notes := w.incidents[id].Notes; len(notes) != 0 {
+		t.Errorf("notes %q, and a webhook had told of it", notes)
+	}
+}
+
+func TestPolling2_ARetryThatLeadsSpeaksForItsOwnTransaction(t *testing.T) {
+	w := newWorld(t, alertAfter(2, 0))
+	w.event(retry("T1", 2, as(event.Error)))
+	outcome(t, w.event(failed("T2", as(event.Warning))), Joined)
+	outcome(t, w.event(polledFailure("T2")), Confirmed)
 }
 
 func TestPolling2_APollVouchesForWhatNothingSigned(t *testing.T) {
@@ -170,6 +180,8 @@ func TestPolling2_APollVouchesForWhatNothingSigned(t *testing.T) {
 	if d.Incident != id {
 		t.Errorf("joined %s, want %s", d.Incident, id)
 	}
+	outcome(t, w.event(polledFailure("T1", to("pager"))), Confirmed)
+	outcome(t, w.event(failed("T1", unsigned)), Joined) // takes nothing back
 	outcome(t, w.event(polledFailure("T1", to("pager"))), Confirmed)
 	w.byHand(id)
 	w2 := newWorld(t)
@@ -242,284 +254,5 @@ func TestPolling3_APollConfirmsWhatAPollTold(t *testing.T) {
 	outcome(t, d, Confirmed)
 	if d.Incident != id {
 		t.Errorf("noted on %q, want %q", d.Incident, id)
-	}
-}
-
-func TestPolling4_ALateWebhookRefinesInPlace(t *testing.T) {
-	w := newWorld(t)
-	w.pass(5 * time.Minute)
-	id := w.event(polledFailure("T1", occurred(start), to("pager", "slack"), with("transaction.status", "failed"))).Incident
-	w.send()
-	w.want("pager", "opening")
-	w.heard("slack")
-	w.pass(2 * time.Hour)
-	opened := w.incidents[id].LastOpening
-	d := w.event(failed("T1", occurred(start), to("pager", "slack"), classed(event.Certificate),
-		with(event.ErrorMessage, "certificate unknown"), with(event.DocumentType, "856"),
-		proposing(Run{Workflow: "x", State: RunQueued})))
-	outcome(t, d, Refined)
-	w.want("pager", "")
-	w.want("slack", "update")
-	w.wantOpen(1)
-	inc := w.incidents[id]
-	if d.Incident != id || inc.Class != event.Certificate || inc.Total != 1 || inc.OpenMembers() != 1 || !inc.LastOpening.Equal(opened) {
-		t.Errorf("incident %+v", inc)
-	}
-	if !slices.Equal(inc.Documents, []DocumentCount{{Type: "856", Open: 1, Total: 1}}) {
-		t.Errorf("documents %+v", inc.Documents)
-	}
-	if !slices.Equal(inc.Notes, []string{"webhook came 2 h late, polling had found it"}) {
-		t.Errorf("notes %q", inc.Notes)
-	}
-	if f := inc.Lead.Fields; f[event.ErrorMessage] != "certificate unknown" || f["transaction.status"] != "failed" {
-		t.Errorf("lead %v", f)
-	}
-	if len(w.members) != 1 || len(w.runs) != 0 {
-		t.Errorf("members %v, runs %v", w.members, w.runs)
-	}
-	m := w.members[id+"/txn:T1/certificate"]
-	if m.Origin != event.OriginWebhook || !m.OpenedAt.Equal(start.Add(5*time.Minute)) {
-		t.Errorf("member %+v", m)
-	}
-	outcome(t, w.event(polledFailure("T1", occurred(start))), Confirmed)
-	outcome(t, w.event(delivered("T1")), Settled)
-	w.want("pager", "resolve")
-}
-
-func TestPolling4_ARefinementAlarmsOnlyWhereItIsWorseOrConcernsSomebodyNew(t *testing.T) {
-	for _, tt := range []struct {
-		name         string
-		webhook      happening
-		slack, pager string
-	}{
-		{"no worse, after a quiet time", failed("T1", as(event.Error)), "update", ""},
-		{"milder", failed("T1", as(event.Warning)), "update", ""},
-		{"worse", failed("T1", as(event.Critical)), "alarm#2 update#2", ""},
-		{"a rule that adds a notifier", failed("T1", to("slack", "pager")), "update", "opening"},
-		{"unsigned", failed("T1", to("slack", "pager"), but(func(ev *event.Event) { ev.Authentic = false })), "update", ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t)
-			id := w.event(polledFailure("T1", occurred(start), as(event.Error))).Incident
-			w.send()
-			w.heard("slack")
-			w.pass(3 * time.Hour)
-			tt.webhook.ev.OccurredAt = start
-			outcome(t, w.event(tt.webhook), Refined)
-			w.want("slack", tt.slack)
-			w.want("pager", tt.pager)
-			if s := w.incidents[id].Severity; s < event.Error {
-				t.Errorf("severity fell to %v", s)
-			}
-		})
-	}
-}
-
-func TestPolling4_InAGroupTheCountsStayTrue(t *testing.T) {
-	w := newWorld(t)
-	same := decided(func(d *Decision) { d.Key = "shared" })
-	type856, type810 := with(event.DocumentType, "856"), with(event.DocumentType, "810")
-	id := w.event(polledFailure("T1", same, type856)).Incident
-	w.event(polledFailure("T2", same, type856))
-	w.event(polledFailure("T3", same, type810))
-	w.pass(12 * time.Minute)
-	w.event(failed("T2", same, type856, occurred(start), classed(event.Certificate)))
-	inc := w.incidents[id]
-	if inc.Class != event.UnknownClass {
-		t.Errorf("the class follows a member that does not lead: %q", inc.Class)
-	}
-	if want := []string{"found by polling, no webhook had come: 2 documents", "webhook came 12 min late, polling had found it"}; !slices.Equal(inc.Notes, want) {
-		t.Errorf("notes %q, want %q", inc.Notes, want)
-	}
-	w.event(failed("T1", same, type856, occurred(start), classed(event.Certificate)))
-	inc = w.incidents[id]
-	if want := []string{"found by polling, no webhook had come: 1 document", "webhooks came late: 2 documents, the last one 12 min"}; !slices.Equal(inc.Notes, want) {
-		t.Errorf("notes %q, want %q", inc.Notes, want)
-	}
-	want := []DocumentCount{{Type: "856", Open: 2, Total: 2}, {Type: "810", Open: 1, Total: 1}}
-	if inc.Class != event.Certificate || inc.Total != 3 || inc.OpenMembers() != 3 || !slices.Equal(inc.Documents, want) {
-		t.Errorf("incident %+v", inc)
-	}
-	if open := w.open(); len(open) != 1 || len(w.members) != 3 {
-		t.Errorf("open %+v, members %v", open, w.members)
-	}
-}
-
-func TestPolling4_AMemberThatHadBothClassesIsCountedOnce(t *testing.T) {
-	w := newWorld(t)
-	same := decided(func(d *Decision) { d.Key = "shared" })
-	w.event(failed("T0", same)) // keeps it open
-	id := w.event(failed("T1", same)).Incident
-	w.pass(time.Minute)
-	w.event(delivered("T1"))
-	w.pass(time.Minute)
-	again := w.now
-	outcome(t, w.event(polledFailure("T1", same)), Joined)
-	outcome(t, w.event(failed("T1", same, occurred(again))), Refined)
-	if inc := w.incidents[id]; inc.Total != 2 || inc.OpenMembers() != 2 || inc.Documents[0].Total != 2 {
-		t.Errorf("incident counts %d of %d, documents %+v", inc.OpenMembers(), inc.Total, inc.Documents)
-	}
-}
-
-func TestPolling4_OtherTypesAreOtherFacts(t *testing.T) {
-	w := newWorld(t)
-	w.event(polledFailure("T1"))
-	outcome(t, w.event(happens("mdn.timeout", event.Open, event.MDNTimeout, about("T1"), partner("P1"), to("slack"))), Opened)
-	outcome(t, w.event(happens("sla.violated", event.Open, event.SLA, about("T1"), partner("P1"), to("slack"))), Raised)
-	w.wantOpen(2)
-	outcome(t, w.event(failed("T1")), Refined)
-	w.wantOpen(2)
-	outcome(t, w.event(failed("T1")), Joined) // and a further one is an ordinary one
-}
-
-func TestPolling4_ARefinedOpeningThatWaitsIsToldOnce(t *testing.T) {
-	w := newWorld(t)
-	w.event(polledFailure("T1", wait(10*time.Minute), to("slack", "pager")))
-	w.pass(time.Minute)
-	outcome(t, w.event(failed("T1", wait(10*time.Minute), to("slack", "pager"))), Refined)
-	w.want("slack", "")
-	w.pass(9 * time.Minute)
-	w.want("slack", "opening")
-	w.want("pager", "opening")
-	if s := w.last("slack").Snapshot; s.Class != event.Connectivity || s.Total != 1 {
-		t.Errorf("told %+v", s)
-	}
-}
-
-func TestPolling4_HoweverLateTheWebhookIs(t *testing.T) {
-	w := newWorld(t)
-	w.event(polledFailure("T1", occurred(start)))
-	w.pass(20 * time.Hour)
-	w.heard("slack")
-	outcome(t, w.event(failed("T1", occurred(start))), Refined) // not old news
-	w.want("slack", "update")
-}
-
-func TestPolling5_AWebhookOfWhatPollingToldAndIsOverIsOnlyNoted(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		at   time.Duration
-		want Outcome
-	}{
-		{"older than the poll's", -time.Minute, Confirmed},
-		{"the same", 0, Confirmed},
-		{"a newer failure", time.Second, Opened},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.pass(10 * time.Minute)
-			id := w.event(polledFailure("T1", occurred(start))).Incident
-			w.byHand(id)
-			w.heard("slack")
-			w.pass(2 * time.Minute)
-			d := w.event(failed("T1", occurred(start.Add(tt.at))))
-			outcome(t, d, tt.want)
-			if tt.want != Confirmed {
-				return
-			}
-			w.want("slack", "")
-			lines := w.lines(id, "confirmed")
-			if d.Incident != id || len(lines) != 1 || !strings.Contains(lines[0], "its webhook came 1") {
-				t.Errorf("incident %q, timeline %q", d.Incident, lines)
-			}
-		})
-	}
-}
-
-func TestPolling5_AConfirmationTellsNothingThatCouldMuteAWebhook(t *testing.T) {
-	w := newWorld(t)
-	w.event(happens("mdn.timeout", event.Open, event.MDNTimeout, about("T1"), partner("P1"), to("slack")))
-	w.pass(time.Minute)
-	outcome(t, w.event(polledFailure("T1")), Confirmed)
-	w.event(happens("mdn.received", event.Settle, event.UnknownClass, about("T1")))
-	w.wantOpen(0)
-	outcome(t, w.event(failed("T1", occurred(w.now.Add(-time.Second)))), Opened)
-}
-
-func TestPolling6_NoLongerListedSettlesDeliveriesAlone(t *testing.T) {
-	for class, want := range map[event.Class]Outcome{
-		event.Connectivity: Settled, event.Authentication: Settled, event.Certificate: Settled, event.Configuration: Settled,
-		event.Integrity: Settled, event.PartnerFault: Settled, event.Validation: Settled, event.MappingFault: Settled,
-		event.Storage: Settled, event.Platform: Settled, event.UnknownClass: Settled,
-		event.MDNTimeout: Unfitting, event.MDNNegative: Unfitting, event.FunctionalReject: Unfitting,
-		event.AckOverdue: Unfitting, event.SLA: Unfitting, event.AutomationFault: Unfitting, event.BridgeClass: Unfitting,
-	} {
-		settling{string(class), happens("x.failed", event.Open, class, about("T1"), partner("P1"), to("slack")), cleared("T1"), want}.run(t)
-	}
-	message := with(event.MessageID, "<m>")
-	settling{"by transaction alone", failed("", message), cleared("T1", message), Unfitting}.run(t)
-	w := newWorld(t)
-	w.event(cleared("T1", message))
-	outcome(t, w.event(failed("", message, occurred(start.Add(-time.Minute)))), Opened)
-	outcome(t, w.event(failed("T1", occurred(start.Add(-time.Minute)))), Outdated)
-}
-
-func TestPolling6_TheEndCountsWhoseDeliveryNobodyReported(t *testing.T) {
-	w := newWorld(t)
-	id := w.event(failed("T1")).Incident
-	w.event(failed("T2"))
-	w.pass(time.Minute)
-	w.event(cleared("T1"))
-	if n := w.incidents[id].Polling.Cleared; n != 1 {
-		t.Errorf("%d cleared", n)
-	}
-	w.event(delivered("T2"))
-	if s := w.last("slack").Snapshot; s.State != Resolved || s.Polling.Cleared != 1 || s.Total != 2 {
-		t.Errorf("the end shows %+v", s)
-	}
-	w.pass(time.Minute)
-	outcome(t, w.event(failed("T1")), Reopened)
-	w.event(failed("T2"))
-	if n := w.incidents[id].Polling.Cleared; n != 0 {
-		t.Errorf("%d cleared, and all are open", n)
-	}
-}
-
-func TestPolling6_WhatIsListedAgainWasNotOver(t *testing.T) {
-	w := newWorld(t)
-	id := w.event(failed("T1", occurred(start), classed(event.UnknownClass))).Incident
-	w.pass(20 * time.Minute)
-	outcome(t, w.event(cleared("T1")), Settled)
-	w.pass(5 * time.Minute)
-	d := w.event(polledFailure("T1", occurred(start)))
-	outcome(t, d, Reopened)
-	if d.Incident != id {
-		t.Errorf("reopened %s, want %s", d.Incident, id)
-	}
-	w.event(delivered("T1"))
-	w.pass(5 * time.Minute)
-	outcome(t, w.event(polledFailure("T1", occurred(start))), Outdated) // a delivery was reported
-}
-
-func TestPolling8_AThresholdTellsOnceWhicheverWayItIsFound(t *testing.T) {
-	expiry := start.Add(500 * time.Hour)
-	expiring := func(id string, notAfter time.Time, with_ ...func(*happening)) happening {
-		return happens("partner.certificate_expiring", event.Open, event.Certificate, append([]func(*happening){
-			partner("P1"), to("slack"), as(event.Warning), with(event.CertificateID, id), with(event.ThresholdDays, 14.0),
-			with(event.CertificateExpiry, notAfter), occurred(start.Add(-20 * time.Hour))}, with_...)...)
-	}
-	for _, first := range []event.Origin{event.OriginWebhook, event.OriginReconcile} {
-		second := event.OriginReconcile
-		if first == second {
-			second = event.OriginWebhook
-		}
-		from := func(o event.Origin) func(*happening) {
-			return func(h *happening) { h.ev.Origin = o }
-		}
-		w := newWorld(t)
-		d := w.event(expiring("C1", expiry, from(first)))
-		outcome(t, d, Opened)
-		w.want("slack", "opening")
-		w.pass(3 * time.Hour)
-		zone := time.FixedZone("CT", -6*3600)
-		outcome(t, w.event(expiring("C1", expiry.In(zone).Add(300*time.Millisecond), from(second))), Joined)
-		w.want("slack", "update")
-		if inc := w.incidents[d.Incident]; inc.Total != 1 || len(inc.Notes) != 0 {
-			t.Errorf("counts %d members, notes %q", inc.Total, inc.Notes)
-		}
-		w.byHand(d.Incident)
-		w.heard("slack")
-		outcome(t, w.event(expiring("C1", expiry, from(second))), Ignored)
-		w.want("slack", "")
 	}
 }
