@@ -16,8 +16,8 @@ const (
 	// A stand-in on this machine may be asked more often, so that nobody who
 	// rehearses has to wait.
 	minEveryHere = time.Second
-	maxEvery = 24 * time.Hour
-	minAge   = time.Minute
+	maxEvery     = 24 * time.Hour
+	minAge       = time.Minute
 	// maxRemind and maxRemindDays bound reminders, maxWatched the partners that
 	// are asked for though nothing of theirs has failed.
 	maxRemind     = 20

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -277,9 +278,25 @@ func checkPages(t *testing.T, store *sqlite.Store, far *farSide) {
 	}
 	for _, dropped := range far.pager.Dropped() {
 		if at, triggered := first[dropped.DedupKey]; !triggered || dropped.At.Before(at) {
-			t.Errorf("a %s of %s came before any trigger", dropped.Action, dropped.DedupKey)
+			t.Errorf("a %s of %s came before any trigger\n%s", dropped.Action, dropped.DedupKey, pagerStory(t, store, dropped.DedupKey))
 		}
 	}
+}
+
+// pagerStory tells all that was sent to the pager of an incident, oldest first.
+func pagerStory(t *testing.T, store *sqlite.Store, key string) string {
+	t.Helper()
+	id, _, _ := strings.Cut(key, "#")
+	deliveries, err := store.Deliveries(t.Context(), incident.Filter{Incident: id, Notifier: "pager", Limit: 1000})
+	if err != nil {
+		return err.Error()
+	}
+	var story strings.Builder
+	for _, d := range slices.Backward(deliveries) {
+		fmt.Fprintf(&story, "%s %s #%d %s, queued %s, %d attempts from %s, settled %s, unclear %v, %s%s\n", d.ID, d.Kind, d.Alarm, d.State,
+			d.QueuedAt.Format(time.StampMicro), d.Attempts, d.FirstTry.Format(time.StampMicro), d.SettledAt.Format(time.StampMicro), d.Unclear, d.Answer, d.Error)
+	}
+	return story.String()
 }
 
 // checkRepeats counts what Slack got twice: a call whose answer was lost may be

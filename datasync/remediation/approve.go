@@ -82,25 +82,13 @@ func unapproved(run incident.Run, now time.Time) string {
 	return ""
 }
 
-// asked turns a proposed run into a request for approval of what was read.
+// asked turns a proposed run into a request for approval of what was read. Its
+// Why stays what to mind, the reason why a person decides.
 func asked(run incident.Run, r Reading, now time.Time) incident.Run {
-	warned := run.Why
 	run.State = incident.RunAwaiting
 	run.Approval.AskedAt, run.Approval.Expires = now, now.Add(cmp.Or(run.Approval.Lasts, DefaultExpiry))
 	run.Approval.Bound, run.Approval.Given = bound(run, r), nil
 	run.NextAt = run.Approval.Expires
-	what := normal(run.Facts.Document) + " " + run.Transaction + " to " + run.Partner
-	if amount := canonical(run.Facts.Amount); amount != "" {
-		what += ", " + strings.TrimSpace(amount+" "+run.Facts.Currency)
-	}
-	who := strings.Join(run.Approval.By, ", ")
-	if run.Approval.Needed > 1 {
-		who = fmt.Sprintf("%d of %s", run.Approval.Needed, who)
-	}
-	run.Why = fmt.Sprintf("%s, until %s by %s", what, stamp(run.Approval.Expires), who)
-	if warned != "" {
-		run.Why += ". Mind: " + warned
-	}
 	return run
 }
 

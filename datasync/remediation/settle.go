@@ -63,7 +63,13 @@ func unread(run incident.Run, err error, now time.Time, jitter float64) incident
 	if now.Sub(run.StartedAt) >= readFor {
 		return refusedBy(run, fmt.Sprintf("the transaction could not be read before the call for %s: %s", readFor, reason(err)), now)
 	}
-	return again(run, err, fmt.Sprintf("%s is to be read again before the call: %s", run.Transaction, reason(err)), now, jitter)
+	after := again(run, err, fmt.Sprintf("%s is to be read again before the call: %s", run.Transaction, reason(err)), now, jitter)
+	// No call was made, so none counts; the pause grows with the time instead.
+	after.Attempts = max(0, run.Attempts-1)
+	if wait := now.Add(patience(now.Sub(run.StartedAt), firstPause, maxPause)); wait.After(after.NextAt) {
+		after.NextAt = wait
+	}
+	return after
 }
 
 // harmless reports that nothing can have happened and that a later attempt may

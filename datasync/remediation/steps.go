@@ -76,23 +76,15 @@ func (w *Worker) forbidden(ctx context.Context, run incident.Run) (why string, e
 	if run.Environment != w.o.Environment {
 		return "it is of " + string(run.Environment) + ", and the client calls " + string(w.o.Environment), nil
 	}
-	if why := outOfHours(run, w.store.Now()); why != "" {
-		return why, nil
-	}
 	// A run may have waited: what recovered meanwhile must not be sent again.
-	q := incident.Query{Environment: run.Environment, Handles: []string{"txn:" + run.Transaction}}
-	if run.Incident != "" {
-		q.Incidents = []string{run.Incident}
-	}
-	view, err := w.store.Load(ctx, q)
-	if err != nil {
-		return "", err
-	}
-	if !stillOpen(view, run) {
-		return "the transaction is no longer open", nil
+	if open, err := w.stillOpen(ctx, run); err != nil || !open {
+		return notOpen, err
 	}
 	return "", nil
 }
+
+// notOpen is why a run is not sent for what recovered.
+const notOpen = "the transaction is no longer open"
 
 // stopped says who or what stopped all runs or those of this remediation, "" for
 // nobody.
@@ -115,26 +107,30 @@ func (w *Worker) stopped(ctx context.Context, run incident.Run) (why string, err
 	return "", nil
 }
 
-// outOfHours is where a partner's hours and maintenance windows will be
-// honoured (safety rule R7); they come with calendars.
-func outOfHours(incident.Run, time.Time) string { return "" }
-
 // stillOpen looks among the members found by handle and among those that the
 // incident lists, because a handle may be spelled otherwise than the id.
-func stillOpen(view incident.View, run incident.Run) bool {
+func (w *Worker) stillOpen(ctx context.Context, run incident.Run) (bool, error) {
+	q := incident.Query{Environment: run.Environment, Handles: []string{"txn:" + run.Transaction}}
+	if run.Incident != "" {
+		q.Incidents = []string{run.Incident}
+	}
+	view, err := w.store.Load(ctx, q)
+	if err != nil {
+		return false, err
+	}
 	for _, m := range view.Matched {
 		if m.Open && m.Transaction == run.Transaction && (run.Incident == "" || m.Incident == run.Incident) {
-			return true
+			return true, nil
 		}
 	}
 	for _, in := range view.Incidents {
 		if in.ID == run.Incident && in.State == incident.Open && slices.ContainsFunc(in.Listed, func(m incident.Member) bool {
 			return m.Open && m.Transaction == run.Transaction
 		}) {
-			return true
+			return true, nil
 		}
 	}
-	return false
+	return false, nil
 }
 
 // read asks Datasync about a run's transaction. A shutdown may cut it short:

@@ -133,6 +133,7 @@ type Worker struct {
 	o       WorkerOptions
 	nudge   chan struct{} // capacity 1: the configuration changed
 	swept   *string       // the configuration that was swept for last
+	looked  time.Time     // when what awaits approval was looked through last
 }
 
 // NewWorker returns a worker; Run makes it work.
@@ -180,6 +181,9 @@ func (w *Worker) work(ctx context.Context) (next time.Time, err error) {
 	if err := w.sweep(ctx); err != nil {
 		return time.Time{}, err
 	}
+	if err := w.withdraw(ctx); err != nil {
+		return time.Time{}, err
+	}
 	for ctx.Err() == nil {
 		run, next, err := w.store.ClaimRun(ctx, w.o.Lease)
 		if err != nil || run == nil {
@@ -200,28 +204,55 @@ func (w *Worker) sweep(ctx context.Context) error {
 		return nil
 	}
 	for _, state := range []incident.RunState{incident.RunProposed, incident.RunAwaiting, incident.RunQueued} {
-		f := incident.Filter{State: string(state), Limit: 1000}
-		for {
-			runs, err := w.store.Runs(ctx, f)
-			if err != nil {
-				return err
+		err := w.each(ctx, state, func(run incident.Run) error {
+			if run.Config == config {
+				return nil
 			}
-			for _, run := range runs {
-				f.Before = run.ID
-				if run.Config == config {
-					continue
-				}
-				if err := w.record(ctx, run, refusedBy(run, voided, w.store.Now())); err != nil {
-					return err
-				}
-			}
-			if len(runs) < f.Limit {
-				break
-			}
+			return w.record(ctx, run, refusedBy(run, voided, w.store.Now()))
+		})
+		if err != nil {
+			return err
 		}
 	}
 	w.swept = &config
 	return nil
+}
+
+// withdraw takes back the requests whose transaction is open no more: nobody
+// need think about them. It looks once in Poll.
+func (w *Worker) withdraw(ctx context.Context) error {
+	now := w.store.Now()
+	if now.Sub(w.looked) < w.o.Poll {
+		return nil
+	}
+	w.looked = now
+	return w.each(ctx, incident.RunAwaiting, func(run incident.Run) error {
+		open, err := w.stillOpen(ctx, run)
+		if err != nil || open {
+			return err
+		}
+		return w.record(ctx, run, refusedBy(run, notOpen, now))
+	})
+}
+
+// each visits the runs of a state, newest first.
+func (w *Worker) each(ctx context.Context, state incident.RunState, visit func(incident.Run) error) error {
+	f := incident.Filter{State: string(state), Limit: 1000}
+	for {
+		runs, err := w.store.Runs(ctx, f)
+		if err != nil {
+			return err
+		}
+		for _, run := range runs {
+			f.Before = run.ID
+			if err := visit(run); err != nil {
+				return err
+			}
+		}
+		if len(runs) < f.Limit {
+			return nil
+		}
+	}
 }
 
 // errMoved says that a run is no longer as it was read: somebody else's change

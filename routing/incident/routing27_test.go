@@ -219,7 +219,6 @@ func TestRouting34_AnUnclearRunAsksForACheck(t *testing.T) {
 
 func TestRouting35_WhatMayNotStartARun(t *testing.T) {
 	for name, change := range map[string]func(*happening){
-		"sandbox":      but(func(ev *event.Event) { ev.Environment = event.Sandbox }),
 		"unsigned":     but(func(ev *event.Event) { ev.Authentic = false }),
 		"conflict":     but(func(ev *event.Event) { ev.Conflict = true }),
 		"replay":       but(func(ev *event.Event) { ev.Origin = event.OriginReplay }),

@@ -61,8 +61,6 @@ func (d *draft) noRun() string {
 		return "what a run did never starts a run"
 	case d.ev.Class == event.BridgeClass:
 		return "it is about the bridge itself"
-	case d.ev.Environment == event.Sandbox:
-		return "it is from a sandbox"
 	case !d.ev.Authentic:
 		return "nobody signed it"
 	case !d.ev.Known:
