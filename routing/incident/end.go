@@ -93,21 +93,25 @@ func (c *change) end(t *Telling, text string) {
 
 // dropUntried drops what waits for a notifier and was never attempted. It
 // returns which alarms the notifier thus never heard of, and whether it heard
-// anything at all. An end that waits from before a reopening stays, and so does
-// what a run did, unless its thread never began: the one message that is left
-// then has it among its notes.
+// anything at all. An end that waits from before a reopening stays if its
+// opening may have arrived (one that was being sent when it was queued may have
+// been turned away since), and so does what a run did, unless its thread never
+// began: the one message that is left then has it among its notes.
 func (c *change) dropUntried(notifier string) (untried map[int]bool, heard bool) {
 	untried = map[int]bool{}
+	begun := map[int]bool{}
 	for _, q := range c.inc.Queue {
 		waits := q.State == Waiting && !q.Attempted
 		if q.Notifier == notifier && q.Kind.Alarms() {
 			untried[q.Alarm] = waits // the newest decides: the queue is in order
+			begun[q.Alarm] = begun[q.Alarm] || !waits
 		}
 		heard = heard || q.Notifier == notifier && !waits
 	}
 	heard = heard || len(untried) == 0
 	for _, q := range c.inc.Queue {
-		if q.Notifier != notifier || q.Kind == Resolve || q.State != Waiting || q.Attempted {
+		ends := q.Kind == Resolve && (begun[q.Alarm] || !untried[q.Alarm])
+		if q.Notifier != notifier || ends || q.State != Waiting || q.Attempted {
 			continue
 		}
 		if q.Kind != RunResult || !heard {

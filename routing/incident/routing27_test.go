@@ -89,6 +89,28 @@ func TestRouting27_AReopeningNobodySawNeedsNoSecondEnd(t *testing.T) {
 	}
 }
 
+func TestRouting27_AnEndWhoseOpeningWasTurnedAwayGoesWithIt(t *testing.T) {
+	for _, notifier := range []string{"pager", "slack", "hook"} {
+		w := newWorld(t)
+		w.event(failed("T1", to(notifier)))
+		opening := &w.deliveries[0]
+		opening.State = Sending
+		w.event(delivered("T1"))
+		opening = &w.deliveries[0]
+		opening.State = Waiting // a 429: that was no attempt
+		w.event(failed("T1", to(notifier)))
+		w.event(delivered("T1"))
+		w.send(notifier)
+		want := 1 // message that says both
+		if notifier == "pager" {
+			want = 0
+		}
+		if got := w.states(notifier); strings.Count(got, ":sent") != want {
+			t.Errorf("%s was sent of what it never heard: %s", notifier, got)
+		}
+	}
+}
+
 func TestRouting27_OrderIsTheIncidentKeysAndTheSnapshotIsKept(t *testing.T) {
 	w := newWorld(t)
 	id := w.event(failed("T1", with(event.PONumber, "PO-1"))).Incident
