@@ -22,6 +22,9 @@ func (w *Worker) carryOut(ctx context.Context, run incident.Run) incident.Run {
 	case incident.RunAwaiting:
 		return w.await(run)
 	case incident.RunUnknown:
+		if run.EndedAt.IsZero() { // to be sent again, and stopped when it was claimed
+			return leave(run, run.Why, w.store.Now())
+		}
 		return w.check(ctx, run)
 	case incident.RunRefused: // by a limit, a switch or the breaker, when it was claimed
 		return refusedBy(run, run.Why, w.store.Now())

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"datasync-bridge/datasync/sandbox"
+	"datasync-bridge/routing/incident"
+)
+
+// triesFirst resends status messages by itself before anybody is paged.
+const triesFirst = `
+defaults: {notify: [ops]}
+rules:
+  - {name: status, match: {transaction.document_type: "214"}, notify: [ops, pager], remediate: resend-status}
+remediations:
+  - name: resend-status
+    workflow: resend_status
+    params: {transaction_id: "{{ .transaction.id }}"}
+    mode: auto
+    hold: 10m
+    limit: {per_transaction: 2/24h}
+`
+
+// confirmed adds that somebody has tried that a repeated key runs nothing twice.
+const confirmed = `
+datasync: {base_url: "http://127.0.0.1:1/v1", client_id: sandbox, client_secret: sandbox-secret, reconcile: {}, enrich: {},
+  idempotency: {confirmed_by: ana}}
+`
+
+// disconnects makes a status message fail because nobody was reached.
+func (a *asking) disconnects(id string) {
+	a.t.Helper()
+	a.sandbox.Put(sandbox.Transaction{ID: id, DocumentType: "214", Partner: sandbox.Partner{ID: "par_1", Name: "Harrowgate"}})
+	a.sandbox.Fail(id, sandbox.Failure{Code: "CONNECTION_REFUSED", Category: "connectivity", Message: "no route"})
+	a.pass(2 * time.Second)
+}
+
+// TestAHeldPageRingsAsSoonAsItsRunCannotHelp: whatever ends the run.
+func TestAHeldPageRingsAsSoonAsItsRunCannotHelp(t *testing.T) {
+	ctx := context.Background()
+	fault := func(f sandbox.Fault) func(a *asking) {
+		return func(a *asking) { a.sandbox.FailNext("/v1/automations/run", f) }
+	}
+	for name, tt := range map[string]struct {
+		do   func(a *asking)
+		says string
+	}{
+		"Datasync refuses it":   {fault(sandbox.Fault{Status: 422}), "failed, nothing was done"},
+		"its outcome is unsure": {fault(sandbox.Fault{Status: 500, AfterActing: true}), "without a clear answer"},
+		"all runs are stopped": {func(a *asking) {
+			if err := a.desk.Stop(ctx, "", "ana", "not now"); err != nil {
+				a.t.Error(err)
+			}
+		}, "stopped by ana"},
+		"runs are switched off": {func(a *asking) { a.killSwitch = "off" }, "BRIDGE_AUTOMATIONS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rehearseAsking(t, triesFirst, func(a *asking) {
+				a.pass(6 * time.Minute)
+				a.sandbox.LoseWebhooks(func(_ int, kind string) bool { return kind != "transaction.failed" })
+				tt.do(a)
+				a.disconnects("T1")
+				a.pass(time.Minute)
+				a.says(a.wants("PagerDuty", "trigger A")[0], tt.says)
+				a.pass(20 * time.Minute)
+				if n := len(a.sandbox.Runs()); n > 1 {
+					t.Errorf("Datasync ran it %d times", n)
+				}
+			})
+		})
+	}
+}
+
+func TestAPageThatARunMadeNeedlessIsNeverSent(t *testing.T) {
+	rehearseAsking(t, triesFirst, func(a *asking) {
+		a.pass(6 * time.Minute)
+		a.disconnects("T1")
+		a.pass(time.Hour)
+		a.wants("PagerDuty", "")
+		if n := len(a.sandbox.Runs()); n != 1 {
+			t.Errorf("Datasync ran it %d times, want once", n)
+		}
+		if got := a.runs(); got["done"] != 1 || len(got) != 1 {
+			t.Errorf("runs %v, want one done", got)
+		}
+		if all := a.incidents(); len(all) != 1 || all[0].State != incident.Resolved {
+			t.Errorf("incidents %+v, want one that is over", all)
+		}
+	})
+}
+
+func TestAHeldPageRingsInTimeWithDatasyncDown(t *testing.T) {
+	rehearseAsking(t, triesFirst, func(a *asking) {
+		a.pass(6 * time.Minute)
+		a.sandbox.Down(true)
+		a.disconnects("T1")
+		a.pass(9*time.Minute + 50*time.Second)
+		a.wants("PagerDuty", "")
+		a.pass(20 * time.Second)
+		a.wants("PagerDuty", "trigger A")
+		a.sandbox.Down(false)
+		a.pass(30 * time.Minute)
+		if n := len(a.sandbox.Runs()); n != 1 {
+			t.Errorf("Datasync ran it %d times once it was back, want once", n)
+		}
+		a.wants("PagerDuty", "resolve A")
+	})
+}
+
+// TestAHeldPageRingsWhereNobodyCarriesRunsOut: no worker, and a restart in between.
+func TestAHeldPageRingsWhereNobodyCarriesRunsOut(t *testing.T) {
+	rules := asksDatasync + triesFirst
+	rehearse(t, rules, func(r *rehearsal) {
+		r.failed("T1", "transaction.document_type", "214")
+		r.pass(5 * time.Minute)
+		r.wants("PagerDuty", "")
+		r.end()
+		r.begin(rules)
+		r.pass(4*time.Minute + 50*time.Second)
+		r.wants("PagerDuty", "")
+		r.pass(10 * time.Second)
+		r.wants("PagerDuty", "trigger A")
+	})
+}
+
+// TestAStoppedRunThatMayHaveActedIsLeftToAPerson: it was to be asked for again
+// under its key when somebody stopped all runs.
+func TestAStoppedRunThatMayHaveActedIsLeftToAPerson(t *testing.T) {
+	rehearseAsking(t, confirmed+triesFirst, func(a *asking) {
+		a.pass(6 * time.Minute)
+		a.sandbox.LoseWebhooks(func(_ int, kind string) bool { return kind != "transaction.failed" })
+		a.sandbox.FailNext("/v1/automations/run", sandbox.Fault{Status: 500})
+		a.disconnects("T1")
+		if err := a.desk.Stop(context.Background(), "", "ana", "not now"); err != nil {
+			t.Fatal(err)
+		}
+		before := total(a.sandbox.Calls())
+		a.pass(30 * time.Minute)
+		run := a.stored()[0]
+		if run.State != incident.RunUnknown || !run.NextAt.IsZero() || !strings.Contains(run.Why, "stopped by ana") || !strings.Contains(run.Why, "runs clear") {
+			t.Errorf("run %s (%s), next at %v, want it left to a person", run.State, run.Why, run.NextAt)
+		}
+		if n := total(a.sandbox.Calls()) - before; n > 40 {
+			t.Errorf("Datasync was asked %d times in half an hour", n)
+		}
+	})
+}
