@@ -148,3 +148,43 @@ func TestAStoppedRunThatMayHaveActedIsLeftToAPerson(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatForbidsARunCountsUntilItIsSent: what would have kept it from being
+// proposed comes while it waits for Datasync to answer.
+func TestWhatForbidsARunCountsUntilItIsSent(t *testing.T) {
+	rehearseAsking(t, triesFirst, func(a *asking) {
+		a.pass(6 * time.Minute)
+		a.sandbox.Down(true)
+		a.disconnects("T|1%")
+		a.pass(time.Minute)
+		a.sandbox.Tell("mdn.timeout", "T|1%", nil)
+		a.pass(time.Minute)
+		a.sandbox.Down(false)
+		a.pass(10 * time.Minute)
+		run := a.stored()
+		if last := run[len(run)-1]; last.State != incident.RunRefused || !strings.Contains(last.Why, "by now") {
+			t.Errorf("the run is %s (%s), want it refused for the MDN that is missing", last.State, last.Why)
+		}
+		if n := len(a.sandbox.Runs()); n != 0 {
+			t.Errorf("Datasync ran it %d times", n)
+		}
+	})
+}
+
+// TestATransactionIsFoundHoweverItIsSpelled: its handle is not its id, and a
+// key that no header can hold is not sent.
+func TestATransactionIsFoundHoweverItIsSpelled(t *testing.T) {
+	for id, want := range map[string]int{"T|1": 1, "50%": 1, "tx/../1?a=b#c": 1, "T 1": 0, "\u00dcbertrag": 0} {
+		rehearseAsking(t, triesFirst, func(a *asking) {
+			a.pass(6 * time.Minute)
+			a.disconnects(id)
+			a.pass(time.Minute)
+			if n := len(a.sandbox.Runs()); n != want {
+				t.Errorf("Datasync ran %q %d times, want %d: %+v", id, n, want, a.stored())
+			}
+			if paged := len(a.news("PagerDuty")) > 0; paged == (want > 0) {
+				t.Errorf("%q: paged: %v", id, paged)
+			}
+		})
+	}
+}
