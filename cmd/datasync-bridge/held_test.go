@@ -14,7 +14,7 @@ import (
 const triesFirst = `
 defaults: {notify: [ops]}
 rules:
-  - {name: status, match: {transaction.document_type: "214"}, notify: [ops, pager], remediate: resend-status}
+  - {name: status, match: {type: transaction.failed, transaction.document_type: "214"}, notify: [ops, pager], remediate: resend-status}
 remediations:
   - name: resend-status
     workflow: resend_status
@@ -187,4 +187,37 @@ func TestATransactionIsFoundHoweverItIsSpelled(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestARunThatFailsAfterItWasAccepted: Datasync takes each run, and tells later
+// that it failed.
+func TestARunThatFailsAfterItWasAccepted(t *testing.T) {
+	rehearseAsking(t, triesFirst, func(a *asking) {
+		a.pass(6 * time.Minute)
+		for n, id := range []string{"T1", "T2", "T3", "T4"} {
+			a.sandbox.FailRun(sandbox.Failure{Code: "WORKFLOW_STEP_FAILED", Category: "platform"})
+			a.disconnects(id)
+			a.pass(time.Minute)
+			run := a.stored()[0]
+			if n == 3 {
+				if run.State != incident.RunRefused || !strings.Contains(run.Why, "the last 3 runs for partner par_1") {
+					t.Errorf("the run after three that failed is %s (%s)", run.State, run.Why)
+				}
+				break
+			}
+			if run.State != incident.RunFailed || !strings.Contains(run.Why, "WORKFLOW_STEP_FAILED") || run.RemoteID == "" {
+				t.Errorf("run %d is %s (%s), want it failed by its event", n+1, run.State, run.Why)
+			}
+			if n == 0 {
+				a.says(a.wants("PagerDuty", "trigger A")[0], "was accepted by Datasync and failed there")
+			}
+		}
+		lines, err := a.store.Audit(context.Background(), incident.Filter{State: incident.AuditEnded, Run: a.stored()[1].ID})
+		if err != nil || len(lines) == 0 || lines[0].Result != string(incident.RunFailed) {
+			t.Errorf("the audit holds %+v (%v), want that it failed", lines, err)
+		}
+		if n := len(a.sandbox.Runs()); n != 3 {
+			t.Errorf("Datasync ran %d, want three", n)
+		}
+	})
 }
