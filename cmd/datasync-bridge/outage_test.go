@@ -27,6 +27,8 @@ type asking struct {
 	*rehearsal
 	sandbox *sandbox.Sandbox
 	desk    *remediation.Desk
+	// killSwitch is what BRIDGE_AUTOMATIONS says; set it before time passes.
+	killSwitch string
 }
 
 const asksDatasync = `
@@ -36,7 +38,10 @@ datasync: {base_url: "http://127.0.0.1:1/v1", client_id: sandbox, client_secret:
 // rehearseAsking begins with defaults, rules and remediations as YAML.
 func rehearseAsking(t *testing.T, rules string, play func(a *asking)) {
 	t.Helper()
-	rehearse(t, asksDatasync+rules, func(r *rehearsal) {
+	if !strings.Contains(rules, "\ndatasync:") {
+		rules = asksDatasync + rules
+	}
+	rehearse(t, rules, func(r *rehearsal) {
 		a := &asking{rehearsal: r}
 		a.sandbox = sandbox.New(sandbox.Options{Clock: time.Now, Client: &http.Client{Transport: standin.Transport(http.HandlerFunc(a.webhook))}})
 		api := datasync.New(r.cfg.Datasync, &http.Client{Transport: standin.Transport(a.sandbox.Handler()), Timeout: 10 * time.Second}, datasync.Options{})
@@ -60,7 +65,8 @@ func rehearseAsking(t *testing.T, rules string, play func(a *asking)) {
 			poller.Run,
 			enrich.New(*r.cfg.Datasync.Enrich, r.cfg.ReminderSource(), r.store, parts.machine, api, enrich.Options{}).Run,
 			remediation.NewWorker(r.store, parts.machine, api, remediation.NewReader(api), remediation.WorkerOptions{
-				Environment: r.cfg.Datasync.Environment, Config: func() string { return r.cfg.Hash }, Getenv: func(string) string { return "" },
+				Environment: r.cfg.Datasync.Environment, Config: func() string { return r.cfg.Hash },
+				Idempotent: r.cfg.Datasync.Idempotency.ConfirmedBy != "", Getenv: func(string) string { return a.killSwitch },
 			}).Run,
 		} {
 			rooms.Go(func() {
@@ -109,14 +115,20 @@ func (a *asking) openings() int {
 	return n
 }
 
-func (a *asking) runs() map[string]int {
+// stored are all runs, newest first.
+func (a *asking) stored() []incident.Run {
 	a.t.Helper()
 	all, err := a.store.Runs(context.Background(), incident.Filter{Limit: 1000})
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	return all
+}
+
+func (a *asking) runs() map[string]int {
+	a.t.Helper()
 	got := map[string]int{}
-	for _, r := range all {
+	for _, r := range a.stored() {
 		got[string(r.State)]++
 	}
 	return got
