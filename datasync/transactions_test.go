@@ -88,6 +88,34 @@ func TestListingIsReadToItsEnd(t *testing.T) {
 	}
 }
 
+// What is not read must not pass for what is not there.
+func TestListingTellsThatThereIsMore(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		pages []string
+		more  bool
+	}{
+		{"an end that is marked", []string{page(0, 3, `,"has_more":false`)}, false},
+		{"a short page", []string{page(0, 3, ``)}, false},
+		{"more, behind a cursor of another name", []string{page(0, 3, `,"has_more":true,"next_page_token":"c1"`)}, true},
+		{"more, behind a link without a cursor", []string{page(0, 3, `,"next":"/v1/transactions?page=2"`)}, true},
+		{"a total above what was read", []string{page(0, 3, `,"total":9`)}, true},
+		{"a full page that marks nothing", []string{page(0, 5, ``)}, true},
+		{"a full page that is all there is", []string{page(0, 5, `,"total":5`)}, false},
+		{"a cursor that comes again", []string{page(0, 3, `,"next_cursor":"c1"`), page(3, 3, `,"next_cursor":"c1"`)}, true},
+		{"more pages than may be read", []string{page(0, 3, `,"next_cursor":"c1"`), page(3, 3, `,"next_cursor":"c2"`)}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := pages(t, tt.pages...)
+			l, err := w.client(datasync.Config{Transactions: datasync.Transactions{PageSize: 5}}, datasync.Options{}).
+				Transactions(t.Context(), datasync.TransactionQuery{MaxPages: 2}, func(datasync.Transaction) bool { return true })
+			if err != nil || l.More != tt.more {
+				t.Errorf("%+v, error %v, want more %v", l, err, tt.more)
+			}
+		})
+	}
+}
+
 func TestListingThatIsStoppedIsNotComplete(t *testing.T) {
 	w := pages(t, `{"transactions":`+items(0, 5)+`,"has_more":false}`)
 	read := 0

@@ -37,6 +37,16 @@ type state struct {
 	After   string `json:"after,omitempty"`
 	Partner string `json:"partner,omitempty"`
 	Quiet   quiet  `json:"quiet,omitzero"`
+	Rest    rest   `json:"rest,omitzero"`
+}
+
+// rest is where a round left off that was cut short at a time, and the span by
+// which to go on. To begin each at the overlap again, by whole slices, would
+// come no further where much failed at once.
+type rest struct {
+	From time.Time     `json:"from,omitzero"`
+	Span time.Duration `json:"span,omitempty"`
+	At   time.Time     `json:"at,omitzero"`
 }
 
 // absence is an open transaction that was looked for and not found.
