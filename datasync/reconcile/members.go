@@ -61,7 +61,9 @@ func (r *round) members(ctx context.Context) error {
 	if c.CanReadOne() {
 		limit = maxReadings
 	}
-	page, next, err := s.OpenMembers(ctx, c.Environment(), r.at.Add(-settledAfter), limit, r.state.After)
+	// What another source of this environment told of is not Datasync's to list:
+	// there, to be missing says nothing.
+	page, next, err := s.OpenMembers(ctx, r.p.cfg.Source, c.Environment(), r.at.Add(-settledAfter), limit, r.state.After)
 	if errors.Is(err, event.ErrNotFound) { // a token of another version's
 		r.state.After, r.state.Partner = "", ""
 		return nil

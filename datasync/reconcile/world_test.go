@@ -95,7 +95,7 @@ func (m *memory) Accept(_ context.Context, in event.Received) (event.Receipt, er
 }
 
 // OpenMembers pages by the number of a row.
-func (m *memory) OpenMembers(_ context.Context, _ event.Environment, before time.Time, limit int, after string) ([]incident.MatchedMember, string, error) {
+func (m *memory) OpenMembers(_ context.Context, _ string, _ event.Environment, before time.Time, limit int, after string) ([]incident.MatchedMember, string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	list := slices.Clone(m.open)
