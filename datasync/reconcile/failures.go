@@ -143,7 +143,8 @@ func (r *round) take(ctx context.Context, t datasync.Transaction) error {
 		r.skipped[why]++
 		return nil
 	}
-	in := finding(t, r.p.cfg.Source, env).Received(r.p.store.Now())
+	over := r.state.Over[t.ID]
+	in := finding(t, r.p.cfg.Source, env, over).Received(r.p.store.Now())
 	id, now := hex.EncodeToString(in.Key[:8]), r.p.store.Now()
 	if _, seen := r.state.Seen[id]; !seen {
 		receipt, err := r.p.store.Accept(ctx, in)
@@ -152,6 +153,7 @@ func (r *round) take(ctx context.Context, t datasync.Transaction) error {
 		}
 		if receipt.Status == event.Accepted {
 			r.found++
+			r.state.isBack(t.ID, over)
 			if r.p.o.Traffic != nil {
 				_, heard := r.p.lastHeard()
 				r.state.Quiet.found(t.OccurredAt, now, heard)
