@@ -221,6 +221,9 @@ func (r *round) judgeAll(ctx context.Context, list []open, found map[string]data
 // agree. What it says by any word that is not known is left as it is.
 func (r *round) judge(ctx context.Context, o open, t datasync.Transaction, missing bool) error {
 	says := verdictOf(t.Status)
+	if env := r.p.client.Environment(); t.Environment != "" && t.Environment != env {
+		says = unclear // it bears the same id elsewhere
+	}
 	if !missing && says != delivered && says != cancelled {
 		delete(r.state.Absent, o.key())
 		return nil
