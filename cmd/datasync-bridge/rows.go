@@ -78,9 +78,9 @@ func (c *cli) runsCommand() *cobra.Command {
 	cmd := listing[incident.Run, view.Run]{
 		name: "runs", one: "rn_0000000000000", short: "List and show runs of automations, approve and stop them",
 		states:  words(incident.RunProposed, incident.RunAwaiting, incident.RunQueued, incident.RunStarted, incident.RunDone, incident.RunFailed, incident.RunUnknown, incident.RunRefused, incident.RunDry),
-		columns: []string{"ID", "CREATED", "REMEDIATION", "WORKFLOW", "TRANSACTION", "STATE", "WHY"},
+		columns: []string{"ID", "CREATED", "STATE", "REMEDIATION", "TRANSACTION", "WHY"},
 		row: func(r incident.Run) []string {
-			return []string{r.ID, clock(r.CreatedAt), r.Remediation, r.Workflow, r.Transaction, string(r.State), r.Why}
+			return []string{r.ID, clock(r.CreatedAt), string(r.State), r.Remediation, r.Transaction, r.Why}
 		},
 		of:   view.OfRun,
 		list: (*sqlite.Store).Runs,
