@@ -161,9 +161,21 @@ func reason(why *string, needed bool) error {
 // read decodes the body of a command.
 func read(c *fiber.Ctx, into any) error {
 	if err := decode(c.Request().Body(), into); err != nil {
-		return problem(fiber.StatusBadRequest, "bad_json", err.Error())
+		return problem(fiber.StatusBadRequest, "bad_json", inJSON(err))
 	}
 	return nil
+}
+
+// inJSON says what is wrong with a body in JSON's words, not in Go's.
+func inJSON(err error) string {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return err.Error()
+	case wrong.Field == "":
+		return fmt.Sprintf("the body is one JSON object (got %s)", wrong.Value)
+	}
+	return fmt.Sprintf("%s cannot be a %s", wrong.Field, wrong.Value)
 }
 
 // decode reads one JSON object strictly; no body is an empty object.
