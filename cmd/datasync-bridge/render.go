@@ -14,8 +14,8 @@ import (
 	"datasync-bridge/event"
 	"datasync-bridge/notifiers/terminal"
 	"datasync-bridge/routing/incident"
-	"datasync-bridge/web/view"
 	"datasync-bridge/store/sqlite"
+	"datasync-bridge/web/view"
 )
 
 // renderable are the kinds of message that an incident's snapshot can show.

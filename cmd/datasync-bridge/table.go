@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
@@ -12,8 +13,12 @@ import (
 // gap separates the columns of a table.
 const gap = 2
 
-// narrowest is as narrow as fit makes a column: ids and times stay whole.
-const narrowest = len("2006-01-02 15:04:05")
+// narrowest is as narrow as fit makes a column of texts.
+const narrowest = 10
+
+// whole are the cells that say little when cut: the bridge's ids, times, and
+// the types of events and deeds.
+var whole = regexp.MustCompile(`^([a-z]{2}_[0-9a-v]{13}|[a-z]{1,16}\.[a-z_-]{1,24}|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)$`)
 
 // writeTable aligns columns; what comes from outside has no control characters
 // left, so that nobody can write on the operator's terminal. A table with
@@ -58,13 +63,17 @@ func layOut(w io.Writer, rows [][]string, width int) error {
 
 // fit cuts the texts of the widest columns until a line of all columns fits.
 func fit(rows [][]string, width int) [][]string {
-	var widths []int
+	var widths, least []int
 	for _, row := range rows {
 		for i, cell := range row {
 			if i == len(widths) {
-				widths = append(widths, 0)
+				widths, least = append(widths, 0), append(least, narrowest)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			n := utf8.RuneCountInString(cell)
+			widths[i] = max(widths[i], n)
+			if whole.MatchString(cell) {
+				least[i] = max(least[i], n)
+			}
 		}
 	}
 	all := gap * (len(widths) - 1)
@@ -72,13 +81,13 @@ func fit(rows [][]string, width int) [][]string {
 		all += w
 	}
 	for ; all > width; all-- {
-		widest := 0
+		widest := -1
 		for i, w := range widths {
-			if w >= widths[widest] {
+			if w > least[i] && (widest < 0 || w >= widths[widest]) {
 				widest = i
 			}
 		}
-		if widths[widest] <= narrowest {
+		if widest < 0 {
 			break // the rest is cut at the edge
 		}
 		widths[widest]--

@@ -32,6 +32,9 @@ func TestATableOnATerminalHasOneLineForEachRow(t *testing.T) {
 		if !strings.HasSuffix(lines[1], "…") {
 			t.Errorf("at %d columns nothing says that text was cut: %q", width, lines[1])
 		}
+		if width >= 80 && !strings.Contains(lines[1], "Äcme") {
+			t.Errorf("at %d columns a wide text hides the column before it: %q", width, lines[1])
+		}
 		if width >= 80 && !strings.HasPrefix(lines[1], "rn_000000000000a  2026-11-25 23:36:01  refused  ") {
 			t.Errorf("at %d columns an id, a time or a state was cut: %q", width, lines[1])
 		}
