@@ -33,6 +33,7 @@ type bridge struct {
 	store    *sqlite.Store
 	dispatch *dispatch.Dispatcher
 	worker   *remediation.Worker
+	desk     *remediation.Desk
 	poller   *reconcile.Poller // nil where datasync.reconcile is not set
 	enricher *enrich.Worker    // nil where datasync.enrich is not set
 	arrivals *arrivals
@@ -94,10 +95,11 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	if err != nil {
 		return err
 	}
+	b.desk = newDesk(b.cfg, b.store, parts, b.log)
 	b.admin, err = web.New(b.cfg.Admin, web.Deps{
 		Reader:   b.store,
 		Operator: b.dispatch,
-		Desk:     newDesk(b.cfg, b.store, parts, b.log),
+		Desk:     b.desk,
 		Ready:    b.store.Ready,
 		Status:   b.status,
 		Metrics:  b.metrics.handler(),

@@ -19,6 +19,7 @@ import (
 	"datasync-bridge/datasync/sandbox"
 	"datasync-bridge/notifiers/standin"
 	"datasync-bridge/outbound"
+	"datasync-bridge/web"
 )
 
 // onceWithin bounds `demo --once`.
@@ -106,7 +107,7 @@ func (c *cli) demo(ctx context.Context, once bool) error {
 // build writes the configuration, and assembles the bridge from it as serve would.
 func (st *stage) build(ctx context.Context, dir, farURL string) error {
 	text := fmt.Sprintf(demoConfig, filepath.Join(dir, "data", "bridge.db"), st.sandbox.Secret().Reveal(),
-		st.sandboxURL, demoBotToken, demoChannel, farURL, demoRoutingKey, farURL)
+		st.sandboxURL, demoBotToken, demoChannel, farURL, demoRoutingKey, farURL, web.LocalName())
 	if err := os.WriteFile(st.configPath, []byte(text), 0o600); err != nil {
 		return err
 	}
@@ -160,7 +161,7 @@ func serveFar(ctx context.Context, ln net.Listener, st *stage) error {
 }
 
 // demoConfig is an ordinary configuration; its values are filled in in order:
-// store path, webhook secret, Datasync, bot token, channel, Slack, routing key, PagerDuty.
+// store path, webhook secret, Datasync, bot token, channel, Slack, routing key, PagerDuty, who may approve.
 const demoConfig = `version: 1
 server: {listen: "127.0.0.1:0"}
 admin: {listen: "127.0.0.1:0"}
@@ -175,7 +176,7 @@ sources:
       signature: {header: X-Datasync-Signature, prefix: "sha256=", encoding: hex}
       signed: ["{body}"]
 
-datasync: {base_url: %q, client_id: sandbox, client_secret: sandbox-secret}
+datasync: {base_url: %q, client_id: sandbox, client_secret: sandbox-secret, reconcile: {every: 1s}}
 
 notifiers:
   - name: edi-slack
@@ -196,9 +197,12 @@ rules:
       transaction.document_type: ["856", DESADV]
     severity: critical
     notify: [edi-pager, edi-slack]
-  - name: missing-status
-    match: {type: acknowledgment.overdue, transaction.document_type: "214"}
+  - name: failed-status
+    match: {type: transaction.failed, transaction.document_type: "214"}
     remediate: resend-status
+  - name: failed-invoices
+    match: {type: transaction.failed, transaction.document_type: "810", error.category: connectivity, partner.id: par_3m8qd}
+    remediate: resend-invoice
 
 remediations:
   - name: resend-status
@@ -206,4 +210,9 @@ remediations:
     params: {transaction_id: "{{ .transaction.id }}"}
     mode: auto
     limit: {per_transaction: 2/24h, per_partner: 5/1h, overall: 20/1h}
+  - name: resend-invoice
+    workflow: resend_invoice
+    params: {transaction_id: "{{ .transaction.id }}"}
+    mode: approve
+    approve: {by: [%q]}
 `

@@ -43,9 +43,9 @@ func (c *cli) sendTest(ctx context.Context, cfg *config.Config, n config.Notifie
 	if cfg.NotifierTraits()[n.Name].Pager {
 		kinds = append(kinds, incident.Resolve)
 	}
-	thread := ""
+	thread, now := "", time.Now() // one moment: it names the incident that is ended
 	for _, kind := range kinds {
-		d := testDelivery(n.Name, kind, time.Now())
+		d := testDelivery(n.Name, kind, now)
 		d.Thread = thread
 		receipt, err := to.Send(ctx, d)
 		if err != nil && kind == incident.Resolve {

@@ -11,6 +11,8 @@ import (
 
 	"datasync-bridge/datasync/sandbox"
 	"datasync-bridge/notifiers/standin"
+	"datasync-bridge/routing/incident"
+	"datasync-bridge/web"
 )
 
 // scene is one chapter of the demo: what happens at Datasync, and what must
@@ -61,9 +63,11 @@ var story = []scene{
 	{"a ship notice fails for good, then is delivered", "Slack and one page; both end", shipNoticeFails},
 	{"a partner is down: 40 documents fail, then drain", "one Slack message, one page, one end", partnerOutage},
 	{"no MDN for an invoice, which then comes late", "delivery unknown in Slack, no page; ends", lateMDN},
-	{"a load status gets no acknowledgment: the bridge has it resent", "one run, its result in the thread; ends", runRepairs},
+	{"a load status does not get through: the bridge has it resent", "one run, its result in the thread; ends", runRepairs},
 	{"somebody forges an event", "refused, nobody is told", forgedEvent},
 	{"Datasync delivers the same event twice", "one alert", duplicateEvent},
+	{"a webhook is lost, and polling finds the failure", "one alert that says so", lostWebhook},
+	{"an invoice fails: the bridge asks a person before it is resent", "asked in the thread, one run; ends", invoiceAsked},
 	{"Slack answers 429 for a while", "the alert waits and arrives once", slackBusy},
 }
 
@@ -155,7 +159,7 @@ func runRepairs(ctx context.Context, st *stage) (string, error) {
 		References: map[string]string{"shipment_id": "LD-771203"}})
 	// Datasync takes its time, so that Slack hears of the trouble first.
 	st.sandbox.FailNext("/v1/automations/run", sandbox.Fault{Delay: 1500 * time.Millisecond})
-	st.sandbox.AcknowledgmentOverdue(id, "997")
+	st.sandbox.Fail(id, noResponse)
 	err := st.until(ctx, "the run's result and the end are told", func() bool {
 		return len(st.sandbox.Runs()) == 1 && st.ended("LD-771203") == 1 && st.replies("LD-771203", "resend_status") == 1
 	})
@@ -196,6 +200,42 @@ func duplicateEvent(ctx context.Context, st *stage) (string, error) {
 		return "", fmt.Errorf("%d messages for one event", n)
 	}
 	return "202, then 200 duplicate; 1 message", nil
+}
+
+func lostWebhook(ctx context.Context, st *stage) (string, error) {
+	id := st.sandbox.Put(sandbox.Transaction{DocumentType: "940", DocumentName: "warehouse_order", Partner: oakmere,
+		References: map[string]string{"po_number": "WO-1907"}})
+	st.sandbox.LoseNext(1)
+	st.sandbox.Fail(id, badUnit)
+	err := st.until(ctx, "Slack is told of WO-1907, as found by polling", func() bool {
+		roots := st.roots("WO-1907")
+		return len(roots) == 1 && strings.Contains(roots[0].Readable(), "found by polling")
+	})
+	return "no webhook came; 1 message, marked as found by polling", err
+}
+
+func invoiceAsked(ctx context.Context, st *stage) (string, error) {
+	id := st.sandbox.Put(sandbox.Transaction{DocumentType: "810", DocumentName: "invoice", Partner: juniper, Amount: "1250.00", Currency: "USD",
+		References: map[string]string{"invoice_number": "INV-70411"}})
+	st.sandbox.Fail(id, noResponse)
+	var waiting []incident.Run
+	err := st.until(ctx, "a person is asked in the thread", func() bool {
+		waiting, _ = st.bridge.store.Runs(ctx, incident.Filter{State: string(incident.RunAwaiting)})
+		return len(waiting) == 1 && st.replies("INV-70411", "runs approve "+waiting[0].ID) == 1
+	})
+	if err != nil {
+		return "", err
+	}
+	st.breathe(ctx)
+	ran := len(st.sandbox.Runs())
+	if err := st.bridge.desk.Approve(ctx, []string{waiting[0].ID}, web.LocalName(), "Juniper Vale confirms that nothing came"); err != nil {
+		return "", err
+	}
+	err = st.until(ctx, "the invoice is resent once and delivered", func() bool { return st.ended("INV-70411") == 1 })
+	if n := len(st.sandbox.Runs()) - ran; err == nil && n != 1 {
+		err = fmt.Errorf("Datasync ran it %d times", n)
+	}
+	return "asked, approved, resent once; ended", err
 }
 
 func slackBusy(ctx context.Context, st *stage) (string, error) {

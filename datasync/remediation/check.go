@@ -11,7 +11,7 @@ import (
 
 // checkAfter is when a run whose outcome is unknown is looked into: each check
 // so long after the one before.
-var checkAfter = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute}
+var checkAfter = []time.Duration{10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute}
 
 const (
 	// checkFor is how long checks that cannot read are tried.

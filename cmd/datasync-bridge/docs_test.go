@@ -1,0 +1,59 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"datasync-bridge/config"
+)
+
+func TestTheRehearsalsConfigurationLoadsWithoutAnyVariable(t *testing.T) {
+	cfg, err := config.Load(filepath.Join("..", "..", "docs", "rehearsal.yaml"), config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.Warnings) > 0 {
+		t.Errorf("it warns of %v", cfg.Warnings)
+	}
+}
+
+// TestWhatTheExampleCommentsOutLoadsToo removes the comment signs that the
+// example asks its reader to remove: of the API and of the invoices' repair.
+func TestWhatTheExampleCommentsOutLoadsToo(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "config.example.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := string(text)
+	begin, end := strings.Index(example, "# datasync:\n"), strings.Index(example, "# Who is told.")
+	repair := strings.Index(example, "  # - name: resend-invoice")
+	if begin < 0 || end < begin || repair < end {
+		t.Fatal("the example is laid out in another way than this test knows")
+	}
+	sign := regexp.MustCompile(`(?m)^# ?`)
+	whole := example[:begin] + sign.ReplaceAllString(example[begin:end], "") + example[end:repair] +
+		strings.ReplaceAll(example[repair:], "\n  # ", "\n  ")
+	whole = strings.Replace(whole, "  # - name: resend-invoice", "  - name: resend-invoice", 1)
+	whole = strings.Replace(whole, "  listen: \"127.0.0.1:9090\"\n", `  listen: "127.0.0.1:9090"
+  users:
+    - {name: ana, token_sha256: "`+strings.Repeat("a", 64)+`", roles: [view, operate, approve]}
+    - {name: ben, token_sha256: "`+strings.Repeat("b", 64)+`", roles: [approve]}
+`, 1)
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte(whole), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(path, config.Options{Env: []string{
+		"DATASYNC_CLIENT_ID=x", "DATASYNC_CLIENT_SECRET=y", "DATASYNC_WEBHOOK_SECRET=of-more-than-sixteen-bytes",
+		"SLACK_BOT_TOKEN=xoxb-1", "PAGERDUTY_ROUTING_KEY=0123456789abcdef0123456789abcdef",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Datasync.Reconcile == nil || cfg.Datasync.Enrich == nil || len(cfg.Remediations) != 2 {
+		t.Errorf("the example's blocks were not read: %+v, %d remediations", cfg.Datasync, len(cfg.Remediations))
+	}
+}
