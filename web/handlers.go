@@ -14,7 +14,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"datasync-bridge/event"
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/web/view"
 )
@@ -26,29 +25,12 @@ const (
 	maxWhy       = 1000
 )
 
-// states are what "state" may say, by list.
-var (
-	eventStates    = names(event.Pending, event.Planned, event.Parked)
-	incidentStates = names(incident.Open, incident.Resolved)
-	deliveryStates = names(incident.Waiting, incident.Sending, incident.Sent, incident.Dead, incident.Dropped, incident.Superseded)
-	runStates      = names(incident.RunProposed, incident.RunAwaiting, incident.RunQueued, incident.RunStarted, incident.RunDone, incident.RunFailed,
-		incident.RunUnknown, incident.RunRefused, incident.RunDry)
-)
-
-func names[S ~string](states ...S) []string {
-	out := make([]string, len(states))
-	for i, s := range states {
-		out[i] = string(s)
-	}
-	return out
-}
-
 func (s *Server) status(c *fiber.Ctx) error {
 	return one(c, func(ctx context.Context, _ string) (view.Status, error) { return s.deps.Status(ctx) })
 }
 
 func (s *Server) events(c *fiber.Ctx) error {
-	return list(c, eventStates, s.deps.Reader.Events, view.OfEvent, func(e view.Event) string { return e.ID })
+	return list(c, view.EventStates, s.deps.Reader.Events, view.OfEvent, func(e view.Event) string { return e.ID })
 }
 
 func (s *Server) event(c *fiber.Ctx) error {
@@ -59,7 +41,7 @@ func (s *Server) event(c *fiber.Ctx) error {
 }
 
 func (s *Server) incidents(c *fiber.Ctx) error {
-	return list(c, incidentStates, s.deps.Reader.Incidents, view.OfIncident, func(i view.Incident) string { return i.ID })
+	return list(c, view.IncidentStates, s.deps.Reader.Incidents, view.OfIncident, func(i view.Incident) string { return i.ID })
 }
 
 // incident answers with all that belongs to one incident.
@@ -84,7 +66,7 @@ func (s *Server) incident(c *fiber.Ctx) error {
 }
 
 func (s *Server) deliveries(c *fiber.Ctx) error {
-	return list(c, deliveryStates, s.deps.Reader.Deliveries, view.OfDelivery, func(d view.Delivery) string { return d.ID })
+	return list(c, view.DeliveryStates, s.deps.Reader.Deliveries, view.OfDelivery, func(d view.Delivery) string { return d.ID })
 }
 
 func (s *Server) delivery(c *fiber.Ctx) error {
@@ -95,7 +77,7 @@ func (s *Server) delivery(c *fiber.Ctx) error {
 }
 
 func (s *Server) runs(c *fiber.Ctx) error {
-	return list(c, runStates, s.deps.Reader.Runs, view.OfRun, func(r view.Run) string { return r.ID })
+	return list(c, view.RunStates, s.deps.Reader.Runs, view.OfRun, func(r view.Run) string { return r.ID })
 }
 
 func (s *Server) run(c *fiber.Ctx) error {
@@ -161,9 +143,21 @@ func reason(why *string, needed bool) error {
 // read decodes the body of a command.
 func read(c *fiber.Ctx, into any) error {
 	if err := decode(c.Request().Body(), into); err != nil {
-		return problem(fiber.StatusBadRequest, "bad_json", err.Error())
+		return problem(fiber.StatusBadRequest, "bad_json", inJSON(err))
 	}
 	return nil
+}
+
+// inJSON says what is wrong with a body in JSON's words, not in Go's.
+func inJSON(err error) string {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return err.Error()
+	case wrong.Field == "":
+		return fmt.Sprintf("the body is one JSON object (got %s)", wrong.Value)
+	}
+	return fmt.Sprintf("%s cannot be a %s", wrong.Field, wrong.Value)
 }
 
 // decode reads one JSON object strictly; no body is an empty object.

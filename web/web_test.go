@@ -140,6 +140,8 @@ func TestWhatIsRefused(t *testing.T) {
 		{"a compressed body", "POST", post, why, header{"Content-Encoding": "gzip"}, 415, "unsupported_encoding"},
 		{"broken JSON", "POST", post, `{"why":`, nil, 400, "bad_json"},
 		{"two values", "POST", post, why + why, nil, 400, "bad_json"},
+		{"no object", "POST", post, `["x"]`, nil, 400, "bad_json"},
+		{"a number for a text", "POST", post, `{"why":7}`, nil, 400, "bad_json"},
 		{"an unknown key", "POST", post, `{"wy":"x"}`, nil, 400, "bad_json"},
 		{"no reason", "POST", post, `{}`, nil, 422, "why_missing"},
 		{"a blank reason", "POST", post, `{"why":"  "}`, nil, 422, "why_missing"},
@@ -169,6 +171,9 @@ func TestWhatIsRefused(t *testing.T) {
 		var e view.Error
 		if err := json.Unmarshal([]byte(body), &e); err != nil || e.Code != tt.code || e.Status != tt.want || e.Message == "" || e.RequestID == "" {
 			t.Errorf("%s: body is %s, want code %q with status, message and request_id", tt.name, body, tt.code)
+		}
+		if strings.Contains(e.Message, "Go ") {
+			t.Errorf("%s: the message speaks of Go to a person: %s", tt.name, e.Message)
 		}
 		if h.Get("X-Request-Id") != e.RequestID {
 			t.Errorf("%s: X-Request-Id is %q, the body's %q", tt.name, h.Get("X-Request-Id"), e.RequestID)

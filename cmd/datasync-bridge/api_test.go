@@ -157,8 +157,8 @@ func TestTransactionsAreListedInThreeForms(t *testing.T) {
 		t.Fatalf("as CSV: %d rows, %v", len(rows), err)
 	}
 	name, amount := slices.Index(rows[0], "partner_name"), slices.Index(rows[0], "amount")
-	if rows[1][name] != "'=HYPERLINK(1)[2J" || !strings.HasPrefix(rows[1][amount], "'-12.5") {
-		t.Errorf("a spreadsheet would run %q or %q", rows[1][name], rows[1][amount])
+	if rows[1][name] != "'=HYPERLINK(1)[2J" || !strings.HasPrefix(rows[1][amount], "-12.5") {
+		t.Errorf("a spreadsheet would run %q, or a script not read the number %q", rows[1][name], rows[1][amount])
 	}
 	for _, args := range [][]string{
 		{"--since", "yesterday"}, {"--until", "-1h"}, {"--limit", "0"}, {"--limit", "10001"}, {"-o", "xml"}, {"extra"},
@@ -180,6 +180,11 @@ func TestAListingThatBreaksOffSaysSoAndKeepsWhatCame(t *testing.T) {
 	if o.code != exitFailed || strings.Count(o.out, "\n") != 101 || !strings.Contains(o.err, "broke off after 100 transactions") ||
 		!strings.Contains(o.err, "cursor is no good") || !strings.Contains(o.err, "req_") {
 		t.Errorf("%v\nwant exit 1, the first page, and why", o)
+	}
+	far.Heal()
+	far.FailNext("/v1/transactions", sandbox.Fault{Status: http.StatusUnprocessableEntity, Message: "status is no good", Times: 10})
+	if o := command(t, nil, "datasync", "transactions", "-c", path); o.code != exitFailed || o.out != "" || !strings.Contains(o.err, "status is no good") {
+		t.Errorf("%v\nwant exit 1 and why, and no word that there are no transactions", o)
 	}
 }
 

@@ -88,14 +88,14 @@ func (c *cli) awaiting(ctx context.Context, o approving) (waiting []incident.Run
 	if len(waiting) == 0 {
 		return nil, fmt.Errorf("%s: no run waits for approval", o.incident)
 	}
-	rows := make([][]string, len(waiting))
-	for i, r := range waiting {
-		rows[i] = []string{
-			r.ID, r.Remediation, r.Workflow, r.Transaction, r.Facts.Partner, r.Facts.Document,
-			strings.TrimSpace(r.Facts.Amount + " " + r.Facts.Currency), consent(r.Approval), clock(r.Approval.Expires),
-		}
+	rows := [][]string{{"ID", "TRANSACTION", "DOCUMENT", "AMOUNT", "PARTNER", "WORKFLOW", "REMEDIATION", "APPROVED", "EXPIRES"}}
+	for _, r := range waiting {
+		rows = append(rows, []string{
+			r.ID, r.Transaction, r.Facts.Document, strings.TrimSpace(r.Facts.Amount + " " + r.Facts.Currency), r.Facts.Partner,
+			r.Workflow, r.Remediation, consent(r.Approval), clock(r.Approval.Expires),
+		})
 	}
-	return waiting, writeTable(c.out, []string{"ID", "REMEDIATION", "WORKFLOW", "TRANSACTION", "PARTNER", "DOCUMENT", "AMOUNT", "APPROVED", "EXPIRES"}, rows)
+	return waiting, layOut(c.out, rows, 0) // in full: a person decides by it
 }
 
 func consent(a incident.Approval) string { return fmt.Sprintf("%d of %d", len(a.Given), a.Needed) }

@@ -125,9 +125,9 @@ func (c *cli) auditSink() sink[incident.Audit] {
 			"id", "at", "actor", "action", "subject", "why", "incident", "event", "run", "key", "request_id", "result", "prev", "hash")
 	}
 	return &tableSink[incident.Audit]{
-		w: c.out, none: "nothing was recorded", columns: []string{"LINE", "AT", "WHO", "DID", "TO", "WHY", "RESULT"},
+		w: c.out, none: "nothing was recorded", columns: []string{"LINE", "AT", "WHO", "DID", "TO", "RESULT", "WHY"},
 		row: func(a incident.Audit) []string {
-			return []string{strconv.FormatInt(a.ID, 10), clock(a.At), a.Actor, a.Action, a.Subject, a.Why, a.Result}
+			return []string{strconv.FormatInt(a.ID, 10), clock(a.At), a.Actor, a.Action, a.Subject, a.Result, a.Why}
 		},
 	}
 }

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // printFields prints a view for people: its JSON keys with words for names, in
-// the order in which the view declares them.
+// the order in which the view declares them, times in the operator's zone.
 func printFields(w io.Writer, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -35,9 +36,18 @@ func printFields(w io.Writer, v any) error {
 		if !ok {
 			return errors.New("a view is no object")
 		}
-		rows = append(rows, []string{strings.ReplaceAll(name, "_", " "), plain(value)})
+		rows = append(rows, []string{strings.ReplaceAll(name, "_", " "), plain(local(value))})
 	}
 	return writeTable(w, nil, rows)
+}
+
+// local turns a text that is nothing but a time into the operator's own clock.
+func local(value any) any {
+	text, _ := value.(string)
+	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return clock(at)
+	}
+	return value
 }
 
 // plain prints a JSON value on one line: texts bare, lists with commas.

@@ -34,7 +34,11 @@ func printIncident(w io.Writer, found any) error {
 	}
 	rows = nil
 	for _, e := range v.Timeline {
-		rows = append(rows, []string{clock(e.At), e.Kind, e.Text, e.By})
+		text := e.Text
+		if e.By != "" {
+			text += " (by " + e.By + ")"
+		}
+		rows = append(rows, []string{clock(e.At), e.Kind, text})
 	}
 	if err := section(w, "Timeline", rows); err != nil {
 		return err

@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode/utf16"
 
@@ -112,22 +111,6 @@ func (l listing[T, V]) write(c *cli, items []T) error {
 	return writeTable(c.out, l.columns, rows)
 }
 
-// writeTable aligns columns; what comes from outside has no control characters
-// left, so that nobody can write on the operator's terminal.
-func writeTable(w io.Writer, columns []string, rows [][]string) error {
-	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	if columns != nil {
-		fmt.Fprintln(table, strings.Join(columns, "\t"))
-	}
-	for _, row := range rows {
-		for i := range row {
-			row[i] = printable(row[i])
-		}
-		fmt.Fprintln(table, strings.Join(row, "\t"))
-	}
-	return table.Flush()
-}
-
 // writeJSON prints a value with all that could steer a terminal spelled out,
 // which JSON reads the same: such characters stand in texts only.
 func writeJSON(w io.Writer, v any) error {
@@ -158,16 +141,4 @@ func clock(t time.Time) string {
 		return ""
 	}
 	return t.Local().Format("2006-01-02 15:04:05")
-}
-
-// section prints rows under a title, nothing where there are none.
-func section(w io.Writer, title string, rows [][]string) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	fmt.Fprintf(w, "\n%s\n", title)
-	for i := range rows {
-		rows[i] = append([]string{""}, rows[i]...)
-	}
-	return writeTable(w, nil, rows)
 }

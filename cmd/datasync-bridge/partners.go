@@ -205,7 +205,7 @@ func (c *cli) printPartner(p datasync.Partner, now time.Time) error {
 			rows = append(rows, row)
 		}
 	}
-	rows = append(rows, []string{"request", p.RequestID})
+	rows = append(rows, []string{"request", told(p.RequestID)})
 	if err := writeTable(c.out, nil, rows); err != nil {
 		return err
 	}

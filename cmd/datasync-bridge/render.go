@@ -15,10 +15,11 @@ import (
 	"datasync-bridge/notifiers/terminal"
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/store/sqlite"
+	"datasync-bridge/web/view"
 )
 
 // renderable are the kinds of message that an incident's snapshot can show.
-var renderable = words(incident.Opening, incident.Alarm, incident.Update, incident.Reopening, incident.Reminder, incident.Resolve, incident.ApprovalAsk)
+var renderable = view.Words(incident.Opening, incident.Alarm, incident.Update, incident.Reopening, incident.Reminder, incident.Resolve, incident.ApprovalAsk)
 
 func (c *cli) renderCommand() *cobra.Command {
 	var kind, notifier, source string

@@ -19,7 +19,7 @@ import (
 func (c *cli) eventsCommand() *cobra.Command {
 	return listing[event.Stored, view.Event]{
 		name: "events", one: "ev_0000000000000", short: "List and show received events",
-		states:  words(event.Pending, event.Planned, event.Parked),
+		states:  view.EventStates,
 		columns: []string{"ID", "RECEIVED", "TYPE", "STATUS", "STATE", "INCIDENT", "AGAIN"},
 		row: func(e event.Stored) []string {
 			return []string{e.ID, clock(e.ReceivedAt), e.Type, string(e.Status), string(e.State), e.Incident, times(e.Duplicates)}
@@ -37,7 +37,7 @@ func (c *cli) eventsCommand() *cobra.Command {
 func (c *cli) incidentsCommand() *cobra.Command {
 	cmd := listing[incidentRow, view.Incident]{
 		name: "incidents", one: "in_0000000000000", short: "List, show, acknowledge and resolve incidents",
-		states:  words(incident.Open, incident.Resolved),
+		states:  view.IncidentStates,
 		columns: []string{"ID", "OPENED", "STATE", "SEVERITY", "CLASS", "PARTNER", "OPEN", "TOLD"},
 		row: func(i incidentRow) []string {
 			return []string{
@@ -57,7 +57,7 @@ func (c *cli) incidentsCommand() *cobra.Command {
 func (c *cli) deliveriesCommand() *cobra.Command {
 	cmd := listing[incident.Delivery, view.Delivery]{
 		name: "deliveries", one: "dl_0000000000000", short: "List and show notifications on their way, retry dead ones",
-		states:  words(incident.Waiting, incident.Sending, incident.Sent, incident.Dead, incident.Dropped, incident.Superseded),
+		states:  view.DeliveryStates,
 		columns: []string{"ID", "QUEUED", "NOTIFIER", "KIND", "STATE", "TRIES", "INCIDENT", "LAST WORD"},
 		row: func(d incident.Delivery) []string {
 			return []string{d.ID, clock(d.QueuedAt), d.Notifier, string(d.Kind), string(d.State), strconv.Itoa(d.Attempts), d.Incident, lastWord(d)}
@@ -77,10 +77,10 @@ func (c *cli) deliveriesCommand() *cobra.Command {
 func (c *cli) runsCommand() *cobra.Command {
 	cmd := listing[incident.Run, view.Run]{
 		name: "runs", one: "rn_0000000000000", short: "List and show runs of automations, approve and stop them",
-		states:  words(incident.RunProposed, incident.RunAwaiting, incident.RunQueued, incident.RunStarted, incident.RunDone, incident.RunFailed, incident.RunUnknown, incident.RunRefused, incident.RunDry),
-		columns: []string{"ID", "CREATED", "REMEDIATION", "WORKFLOW", "TRANSACTION", "STATE", "WHY"},
+		states:  view.RunStates,
+		columns: []string{"ID", "CREATED", "STATE", "REMEDIATION", "TRANSACTION", "WHY"},
 		row: func(r incident.Run) []string {
-			return []string{r.ID, clock(r.CreatedAt), r.Remediation, r.Workflow, r.Transaction, string(r.State), r.Why}
+			return []string{r.ID, clock(r.CreatedAt), string(r.State), r.Remediation, r.Transaction, r.Why}
 		},
 		of:   view.OfRun,
 		list: (*sqlite.Store).Runs,
@@ -182,12 +182,3 @@ func printable(text string) string {
 // steers reports whether a character could move a terminal's cursor, or turn
 // or hide the text around it.
 func steers(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
-
-// words are the spellings of a few states or kinds.
-func words[S ~string](all ...S) []string {
-	out := make([]string, len(all))
-	for i, word := range all {
-		out[i] = string(word)
-	}
-	return out
-}

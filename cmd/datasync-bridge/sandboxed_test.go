@@ -90,7 +90,7 @@ func (s *served) run(states ...incident.RunState) view.Run {
 	var found view.Run
 	eventually(s.t, 30*time.Second, fmt.Sprintf("a run is %v\n%v", states, s.log()), func() bool {
 		for _, r := range s.runs() {
-			if slices.Contains(words(states...), r.State) {
+			if slices.Contains(view.Words(states...), r.State) {
 				found = r
 				return true
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -83,12 +84,16 @@ func (s *csvSink[T]) end() error {
 	return s.w.Error()
 }
 
+// decimal is a number, which a credit's amount may be, below zero.
+var decimal = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
+
 // harmless makes texts from outside safe to open in a spreadsheet, which would
 // run one that begins like a formula.
 func harmless(cells []string) []string {
 	for i, text := range cells {
 		text = printable(text)
-		if bare := strings.TrimLeft(text, " "); bare != "" && strings.ContainsRune("=+-@", rune(bare[0])) {
+		bare := strings.TrimLeft(text, " ")
+		if bare != "" && strings.ContainsRune("=+-@", rune(bare[0])) && !decimal.MatchString(text) {
 			text = "'" + text
 		}
 		cells[i] = text

@@ -12,12 +12,27 @@ import (
 
 // isTerminal reports whether a person sits at the other end of a stream.
 func isTerminal(stream any) bool {
+	_, ok := terminalSize(stream)
+	return ok
+}
+
+// terminalWidth is how many columns a stream's terminal has, 0 where it is no
+// terminal or does not say.
+func terminalWidth(stream any) int {
+	size, ok := terminalSize(stream)
+	if !ok {
+		return 0
+	}
+	return int(size.Col)
+}
+
+func terminalSize(stream any) (*unix.Winsize, bool) {
 	f, ok := stream.(*os.File)
 	if !ok {
-		return false
+		return nil, false
 	}
-	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	return err == nil
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	return size, err == nil
 }
 
 // confirm asks the person at the terminal, and takes anything but yes for no.

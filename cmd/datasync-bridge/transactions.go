@@ -106,21 +106,22 @@ func (c *cli) transactions(ctx context.Context, q datasync.TransactionQuery, lim
 	if broken != nil {
 		return broken
 	}
+	if err != nil && n == 0 {
+		return explained(err) // "no transactions" would not be true
+	}
 	// What came before a failure is worth having, and is marked as a part.
 	if ended := out.end(); ended != nil {
 		return ended
 	}
 	switch {
 	case err != nil:
-		if n > 0 {
-			fmt.Fprintf(c.err, "the listing broke off after %s\n", count(n, "transaction"))
-		}
+		fmt.Fprintf(c.err, "the listing broke off after %s\n", count(n, "transaction"))
 		return explained(err)
 	case cut:
 		fmt.Fprintf(c.err, "cut at --limit %d: there are more; narrow the listing or raise the limit\n", limit)
 	case !listing.Complete:
 		fmt.Fprintf(c.err, "the listing may not be complete: no answer marked its end (%s, request %s)\n",
-			count(listing.Pages, "page"), printable(listing.RequestID))
+			count(listing.Pages, "page"), told(listing.RequestID))
 	}
 	return nil
 }

@@ -142,6 +142,8 @@ func (r remediation) automatic(ev event.Event) objection {
 		return objection{why: ev.Class.Words() + ": " + why}
 	case len(p.classes) == 0:
 		return objection{why: document + ": " + p.why}
+	case ev.Class == event.UnknownClass:
+		return objection{why: document + ": nothing tells why it failed, so nothing tells that a run would help"}
 	case !slices.Contains(p.classes, ev.Class):
 		return objection{why: document + ": a run is not known to help with " + ev.Class.Words()}
 	case p.unsent:

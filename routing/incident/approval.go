@@ -40,6 +40,7 @@ func (c *change) ask(run Run) {
 	if c.inc.State != Open {
 		return
 	}
+	c.overtaken(run)
 	if first := c.await(run); first {
 		for i := range c.inc.Told {
 			t := &c.inc.Told[i]

@@ -68,8 +68,19 @@ func (c *change) say(kind, text string) {
 
 // noteLine adds a line to what messages show of the bridge's own deeds.
 func (c *change) noteLine(text string) {
-	c.inc.Notes = append(c.inc.Notes, cut(text, 300))
-	c.inc.Notes = c.inc.Notes[max(0, len(c.inc.Notes)-maxNotes):]
+	c.inc.Notes = noted(c.inc.Notes, cut(text, 300))
+}
+
+// noted adds the newest note; the same words stand there once.
+func noted(notes []string, text string) []string {
+	out := make([]string, 0, len(notes)+1)
+	for _, note := range notes {
+		if note != text {
+			out = append(out, note)
+		}
+	}
+	out = append(out, text)
+	return out[max(0, len(out)-maxNotes):]
 }
 
 // put stores a member that is open; prior is what it was, nil for a new one.

@@ -3,6 +3,7 @@ package incident
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,8 +33,7 @@ func (d *draft) proposed() {
 		d.plan.Runs = append(d.plan.Runs, run)
 		d.plan.Audit = append(d.plan.Audit, proposal(run)...)
 		text := runText(run)
-		inc.Notes = append(inc.Notes[:len(inc.Notes):len(inc.Notes)], text)
-		inc.Notes = inc.Notes[max(0, len(inc.Notes)-maxNotes):]
+		inc.Notes = noted(inc.Notes, text)
 		d.plan.Timeline = append(d.plan.Timeline, Entry{
 			Incident: inc.ID, Event: d.ev.ID, At: d.in.Now, Kind: "run", Text: text,
 		})
@@ -133,6 +133,7 @@ func (c *change) ran(run Run, deed *Audit) {
 		text, by = deedText(run, *deed), deed.Actor
 	}
 	left := run.State != RunAwaiting && c.answered(run)
+	c.overtaken(run)
 	c.noteLine(text)
 	c.say("run", text)
 	line := &c.timeline[len(c.timeline)-1]
@@ -150,6 +151,15 @@ func (c *change) ran(run Run, deed *Audit) {
 		case RunProposed, RunAwaiting, RunQueued, RunStarted, RunDone, RunDry:
 		}
 	}
+}
+
+// overtaken takes away the note of what was going to happen to a run, once it
+// has happened or is asked for.
+func (c *change) overtaken(run Run) {
+	soon := []string{run.name() + " " + toBeRun, run.name() + " " + toBeApproved}
+	c.inc.Notes = slices.DeleteFunc(slices.Clone(c.inc.Notes), func(note string) bool {
+		return slices.ContainsFunc(soon, func(text string) bool { return note == text || strings.HasPrefix(note, text+":") })
+	})
 }
 
 // quietly reports a refusal that needs no line of its own in the threads: of
@@ -175,11 +185,17 @@ func (c *change) result(text string) {
 
 func (r Run) name() string { return cmp.Or(cut(r.Workflow, 100), r.Remediation, "a workflow") }
 
+// What is going to happen to a run.
+const (
+	toBeRun      = "will be run"
+	toBeApproved = "needs a person's approval"
+)
+
 // runText is one line on a run, in the words of the domain.
 func runText(run Run) string {
 	what := map[RunState]string{
-		RunProposed: "needs a person's approval", RunAwaiting: "waits for a person's approval",
-		RunQueued: "will be run", RunStarted: "is being run", RunDone: "was accepted by Datasync",
+		RunProposed: toBeApproved, RunAwaiting: "waits for a person's approval",
+		RunQueued: toBeRun, RunStarted: "is being run", RunDone: "was accepted by Datasync",
 		RunFailed: "failed, nothing was done", RunRefused: "was refused before any call",
 		RunUnknown: "ended without a clear answer: check before anybody runs it again",
 		RunDry:     "would have been run (dry run)",

@@ -37,7 +37,11 @@ func rowOf(prefix, id string) (int64, error) {
 	if err != nil {
 		return 0, noID(prefix, id)
 	}
-	return int64(binary.BigEndian.Uint64(b)), nil
+	row := int64(binary.BigEndian.Uint64(b))
+	if formatID(prefix, row) != id { // the last letter has a bit to spare
+		return 0, noID(prefix, id)
+	}
+	return row, nil
 }
 
 func noID(prefix, id string) error {
