@@ -221,3 +221,67 @@ func TestARunThatFailsAfterItWasAccepted(t *testing.T) {
 		}
 	})
 }
+
+// TestOneFailureIsOneRun: whoever tells of it, and however many rules answer.
+func TestOneFailureIsOneRun(t *testing.T) {
+	twice := strings.Replace(triesFirst, "remediate: resend-status}", `remediate: resend-status}
+  - {name: again, match: {type: transaction.failed}, notify: [ops], remediate: resend-anyhow}`, 1) + `
+  - name: resend-anyhow
+    workflow: resend_status
+    params: {transaction_id: "{{ .transaction.id }}", note: second}
+    mode: auto
+    limit: {per_transaction: 9/24h}
+`
+	rehearseAsking(t, twice, func(a *asking) {
+		a.pass(6 * time.Minute)
+		// Its first webhook is lost, so that polling finds it; what the run does is not told.
+		told := 0
+		a.sandbox.LoseWebhooks(func(_ int, kind string) bool { told++; return told == 1 || kind != "transaction.failed" })
+		a.sandbox.FailNext("/v1/automations/run", sandbox.Fault{Status: 500})
+		a.disconnects("T1")
+		a.pass(6 * time.Minute)
+		if n := a.sandbox.Calls(); total(a.runCalls(n)) != 1 {
+			t.Fatalf("Datasync was asked to run %v, want once: %+v", n, a.stored())
+		}
+		for range 3 { // it comes by webhook, and fails again and again
+			a.disconnects("T1")
+			a.pass(time.Hour)
+		}
+		if n := a.sandbox.Calls(); total(a.runCalls(n)) != 1 {
+			t.Errorf("Datasync was asked to run %v, want once: %+v", n, a.stored())
+		}
+		if err := a.desk.Clear(context.Background(), a.unknown(), false, "ana", "it stands there as it was"); err != nil {
+			t.Fatal(err)
+		}
+		a.disconnects("T1")
+		a.pass(time.Hour)
+		if n := len(a.sandbox.Runs()); n != 1 {
+			t.Errorf("once it was cleared Datasync ran it %d times, want once: %+v", n, a.stored())
+		}
+	})
+}
+
+// runCalls keeps of all calls those that ask for a run.
+func (a *asking) runCalls(calls map[string]int) map[string]int {
+	kept := map[string]int{}
+	for call, n := range calls {
+		if strings.HasSuffix(call, "/automations/run") {
+			kept[call] = n
+		}
+	}
+	return kept
+}
+
+// unknown is the one run whose outcome is not clear.
+func (a *asking) unknown() (id string) {
+	a.t.Helper()
+	for _, r := range a.stored() {
+		if r.State == incident.RunUnknown {
+			if id != "" {
+				a.t.Errorf("%s and %s are unknown, want one", id, r.ID)
+			}
+			id = r.ID
+		}
+	}
+	return id
+}

@@ -92,7 +92,9 @@ func (t *tx) startRun(row int64, run *incident.Run) error {
 		if err := t.row(lastOrdinal, []any{string(run.Environment), run.Workflow, run.Transaction}, &ordinal); err != nil {
 			return err
 		}
-		run.Key = fmt.Sprintf("%s:%s:%d", run.Workflow, run.Transaction, ordinal)
+		if err := t.newKey(run, &ordinal); err != nil {
+			return err
+		}
 	}
 	doc, err := runDoc(*run)
 	if err != nil {
@@ -108,6 +110,22 @@ func (t *tx) startRun(row int64, run *incident.Run) error {
 		Actor: incident.ActorBridge, Action: incident.AuditStarted, Subject: run.ID, Why: consent(*run), Incident: run.Incident,
 		Event: run.Event, Run: run.ID, Key: run.Key, Result: string(incident.RunStarted),
 	}})
+}
+
+// newKey gives a run a key that no other has: "a" for "b:c" and "a:b" for "c"
+// would share one, and the second could never start.
+func (t *tx) newKey(run *incident.Run, ordinal *int) error {
+	for ; ; *ordinal++ {
+		run.Key = fmt.Sprintf("%s:%s:%d", run.Workflow, run.Transaction, *ordinal)
+		var row int64
+		err := t.row("SELECT id FROM runs "+ofKey, []any{string(run.Environment), run.Key}, &row)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // consent says who wanted a run, "" where nobody was asked.

@@ -53,7 +53,7 @@ func (r *retention) run() error {
 	}{
 		{"DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE incident = 0 AND turn IS NULL AND queued_at < ? LIMIT ?)",
 			[]any{r.incidents}},
-		{"DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE incident = 0 AND due_at IS NULL AND state <> 'started' AND created_at < ? LIMIT ?)",
+		{"DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE incident = 0 AND due_at IS NULL AND state NOT IN ('started', 'unknown') AND created_at < ? LIMIT ?)",
 			[]any{r.incidents}},
 		{"DELETE FROM timeline WHERE id IN (SELECT id FROM timeline WHERE incident = 0 AND at < ? LIMIT ?)", []any{r.incidents}},
 		{"DELETE FROM recoveries WHERE (environment, handle, type) IN (SELECT environment, handle, type FROM recoveries WHERE received_at < ? LIMIT ?)",
@@ -81,7 +81,7 @@ func (r *retention) delete(query string, args ...any) error {
 }
 
 // busyRun is true for a run that is under way, or that somebody must look at.
-const busyRun = "(x.due_at IS NOT NULL OR x.state = 'started')"
+const busyRun = "(x.due_at IS NOT NULL OR x.state IN ('started', 'unknown'))"
 
 // busyIncident is true for an incident that still has something to say.
 const busyIncident = `(i.state = 'open'

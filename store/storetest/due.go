@@ -222,6 +222,9 @@ var dueRunClaims = []claim{
 			lone := p.someEvent()
 			r := of(state, "txn_"+string(state), start.Add(900*day))
 			r.Event, r.Incident = lone, i.ID
+			if state == incident.RunUnknown {
+				r.NextAt = time.Time{} // its checks are over
+			}
 			r = p.inserted(r)
 			p.ok(p.Apply(p.ctx(), incident.Plan{Event: lone}))
 			p.resolve(p.incident(i.ID))

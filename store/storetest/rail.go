@@ -62,9 +62,9 @@ var railClaims = []claim{
 		}
 		p.ends("txn_0", incident.RunFailed) // before one that went well
 		p.ends("txn_1", incident.RunDone)
-		var accepted []incident.Run
-		for _, id := range []string{"txn_2", "txn_3", "txn_4"} {
-			accepted = append(accepted, p.becomes(p.started(id), incident.RunDone, time.Time{}))
+		var accepted [3]incident.Run
+		for n := range accepted {
+			accepted[n] = p.becomes(p.started(fmt.Sprintf("txn_%d", n+2)), incident.RunDone, time.Time{})
 		}
 		later(accepted[2])
 		later(accepted[1])

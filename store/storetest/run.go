@@ -45,6 +45,12 @@ func (p *probe) starts(transaction, partner string, limits incident.Limits) inci
 }
 
 var runClaims = []claim{
+	{"no two runs have one key, however they are named", func(p *probe) {
+		one, two := someRun("b:c", "par_1", incident.Limits{}), someRun("c", "par_1", incident.Limits{})
+		one.Workflow, two.Workflow = "a", "a:b"
+		p.propose(one, two)
+		equal(p, "keys", p.claimRun().Key+" "+p.claimRun().Key, "a:b:c:1 a:b:c:2")
+	}},
 	{"a run starts with its key stored, and ends under its lease", func(p *probe) {
 		p.propose(someRun("txn_1", "par_1", incident.Limits{}))
 		r := p.claimRun()
