@@ -28,10 +28,14 @@ type stand struct {
 	now  time.Time
 }
 
-func newStand(t *testing.T) *stand {
+func newStand(t *testing.T, change ...func(*sandbox.Options)) *stand {
 	t.Helper()
 	s := &stand{now: time.Now().Truncate(time.Second)}
-	s.Sandbox = sandbox.New(sandbox.Options{Clock: s.clock, ClientID: "id", ClientSecret: "secret"})
+	o := sandbox.Options{Clock: s.clock, ClientID: "id", ClientSecret: "secret"}
+	for _, f := range change {
+		f(&o)
+	}
+	s.Sandbox = sandbox.New(o)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -61,8 +65,12 @@ func (s *stand) move(d time.Duration) {
 	s.now = s.now.Add(d)
 }
 
-func (s *stand) client(secret event.Secret) *datasync.Client {
-	return datasync.New(datasync.Config{BaseURL: s.base, ClientID: "id", ClientSecret: secret},
+func (s *stand) client(secret event.Secret, change ...func(*datasync.Config)) *datasync.Client {
+	cfg := datasync.Config{BaseURL: s.base, ClientID: "id", ClientSecret: secret}
+	for _, f := range change {
+		f(&cfg)
+	}
+	return datasync.New(cfg,
 		outbound.New(outbound.Config{Timeout: 2 * time.Second}), datasync.Options{Now: s.clock})
 }
 

@@ -159,6 +159,11 @@ func (p page) next(read, pageSize int) (cursor string, end bool) {
 	return "", p.total < 0 && len(p.items) < min(fewItems, pageSize)
 }
 
+// shows reports whether a page says or shows that it is not the last.
+func (p page) shows(read, pageSize int) bool {
+	return p.more || p.total > read || p.total < 0 && len(p.items) >= pageSize
+}
+
 func (p page) ids() []string {
 	var ids []string
 	for _, t := range p.items {

@@ -60,7 +60,11 @@ type Transaction struct {
 type Listing struct {
 	// Complete reports that every page was read to an end that the answer
 	// itself marks: what is not in the list is then not there.
-	Complete  bool
+	Complete bool
+	// More reports that the answer said or showed that there is more, which was
+	// not read: beyond MaxPages, or behind a cursor that is not found or came
+	// before. A page that is full and marks no end shows it, too.
+	More      bool
 	Pages     int
 	RequestID string // of the last page
 }
@@ -105,12 +109,15 @@ func (c *Client) Transactions(ctx context.Context, q TransactionQuery, each func
 		}
 		read += p.fresh(before)
 		cursor, end := p.next(read, c.cfg.Transactions.PageSize)
-		if l.Complete = end; cursor == "" || cursors[cursor] {
+		l.Complete = end
+		if cursor == "" || cursors[cursor] {
+			l.More = !end && p.shows(read, c.cfg.Transactions.PageSize)
 			return l, nil
 		}
 		cursors[cursor], before = true, ids
 		query.Set(c.cfg.Transactions.Params[byCursor], cursor)
 	}
+	l.More = true
 	return l, nil
 }
 

@@ -88,6 +88,90 @@ func TestListingIsReadToItsEnd(t *testing.T) {
 	}
 }
 
+// What is not read must not pass for what is not there.
+func TestListingTellsThatThereIsMore(t *testing.T) {
+	page := func(first, n int, rest string) string { return `{"transactions":` + items(first, n) + rest + `}` }
+	for _, tt := range []struct {
+		name     string
+		pages    []string
+		items    int
+		complete bool
+		fails    string // part of the error
+	}{
+		{"nothing", []string{`{"transactions":[]}`}, 0, true, ""},
+		{"nothing, spelled null", []string{`{"transactions":null}`}, 0, true, ""},
+		{"an end that is marked", []string{page(0, 30, `,"has_more":false`)}, 30, true, ""},
+		{"an end by a null cursor", []string{page(0, 30, `,"next_cursor":null`)}, 30, true, ""},
+		{"an end by an empty cursor", []string{page(0, 30, `,"pagination":{"next_cursor":""}`)}, 30, true, ""},
+		{"an end by the count", []string{page(0, 30, `,"total":30`)}, 30, true, ""},
+		{"a count that is not reached", []string{page(0, 30, `,"total":31`)}, 30, false, ""},
+		{"a count that contradicts the end", []string{page(0, 30, `,"total":31,"has_more":false,"next_cursor":null`)}, 30, false, ""},
+		{"few and no sign of more", []string{page(0, 9, ``)}, 9, true, ""},
+		{"few, but more is told", []string{page(0, 9, `,"has_more":true`)}, 9, false, ""},
+		{"few, but more are counted", []string{page(0, 9, `,"total":10`)}, 9, false, ""},
+		{"many and no sign at all", []string{page(0, 10, ``)}, 10, false, ""},
+		{"two pages", []string{page(0, 3, `,"has_more":true,"next_cursor":"c1"`), page(3, 2, `,"has_more":false,"next_cursor":null`)}, 5, true, ""},
+		{"two pages by cursor alone", []string{page(0, 3, `,"next_cursor":"c1"`), page(3, 2, `,"next_cursor":null`)}, 5, true, ""},
+		{"two pages by count", []string{page(0, 12, `,"next_cursor":"c1","total":24`), page(12, 12, `,"total":24`)}, 24, true, ""},
+		{"two pages that overlap, by count", []string{page(0, 12, `,"next_cursor":"c1","total":24`), page(1, 12, `,"total":24`)}, 24, false, ""},
+		{"a cursor beside the end", []string{page(0, 3, `,"has_more":false,"next_cursor":"c9"`)}, 3, true, ""},
+		{"a cursor that comes again", []string{
+			page(0, 3, `,"next_cursor":"c1"`), page(3, 3, `,"next_cursor":"c2"`), page(6, 3, `,"next_cursor":"c1"`),
+		}, 9, false, ""},
+		{"a page that comes again", []string{page(0, 3, `,"next_cursor":"c1"`), page(0, 3, `,"next_cursor":"c2"`)}, 3, false, "page 2 repeats"},
+		{"no end at all", slices.Repeat([]string{"turn"}, 4), 12, false, ""},
+		{"a bare list", []string{items(0, 3)}, 3, true, ""},
+		{"a list under data", []string{`{"data":` + items(0, 3) + `,"meta":{"has_more":false}}`}, 3, true, ""},
+		{"a list further below", []string{`{"data":{"transactions":` + items(0, 3) + `,"next_cursor":null}}`}, 3, true, ""},
+		{"no list", []string{`{"ok":true}`}, 0, false, "no list of transactions"},
+		{"null", []string{`null`}, 0, false, "no list of transactions"},
+		{"a list of other things", []string{`{"transactions":["txn_1"]}`}, 0, false, "item 1 of the list is no object"},
+		{"a cursor without measure", []string{page(0, 3, `,"next_cursor":"`+strings.Repeat("c", 5000)+`"`)}, 3, false, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for i := range tt.pages {
+				if tt.pages[i] == "turn" {
+					tt.pages[i] = page(3*i, 3, fmt.Sprintf(`,"next_cursor":"c%d"`, i))
+				}
+			}
+			w := pages(t, tt.pages...)
+			read := 0
+			l, err := w.client(datasync.Config{}, datasync.Options{}).Transactions(t.Context(), datasync.TransactionQuery{MaxPages: 4},
+				func(datasync.Transaction) bool { read++; return true })
+			if read != tt.items || l.Complete != tt.complete || l.Pages != len(tt.pages) || len(w.calls) != len(tt.pages) {
+				t.Errorf("%d items, %+v, want %d, complete %v, %d pages", read, l, tt.items, tt.complete, len(tt.pages))
+			}
+			if (err != nil) != (tt.fails != "") || (err != nil && !strings.Contains(err.Error(), tt.fails)) {
+				t.Errorf("error %v, want %q", err, tt.fails)
+			}
+		})
+	}
+	for _, tt := range []struct {
+		name  string
+		pages []string
+		more  bool
+	}{
+		{"an end that is marked", []string{page(0, 3, `,"has_more":false`)}, false},
+		{"a short page", []string{page(0, 3, ``)}, false},
+		{"more, behind a cursor of another name", []string{page(0, 3, `,"has_more":true,"next_page_token":"c1"`)}, true},
+		{"more, behind a link without a cursor", []string{page(0, 3, `,"next":"/v1/transactions?page=2"`)}, true},
+		{"a total above what was read", []string{page(0, 3, `,"total":9`)}, true},
+		{"a full page that marks nothing", []string{page(0, 5, ``)}, true},
+		{"a full page that is all there is", []string{page(0, 5, `,"total":5`)}, false},
+		{"a cursor that comes again", []string{page(0, 3, `,"next_cursor":"c1"`), page(3, 3, `,"next_cursor":"c1"`)}, true},
+		{"more pages than may be read", []string{page(0, 3, `,"next_cursor":"c1"`), page(3, 3, `,"next_cursor":"c2"`)}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := pages(t, tt.pages...)
+			l, err := w.client(datasync.Config{Transactions: datasync.Transactions{PageSize: 5}}, datasync.Options{}).
+				Transactions(t.Context(), datasync.TransactionQuery{MaxPages: 2}, func(datasync.Transaction) bool { return true })
+			if err != nil || l.More != tt.more {
+				t.Errorf("%+v, error %v, want more %v", l, err, tt.more)
+			}
+		})
+	}
+}
+
 func TestListingThatIsStoppedIsNotComplete(t *testing.T) {
 	w := pages(t, `{"transactions":`+items(0, 5)+`,"has_more":false}`)
 	read := 0

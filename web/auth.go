@@ -44,12 +44,30 @@ func local(token string) user {
 }
 
 // LocalName is who acts with the generated token, or on the store's file
-// itself: "local:" and the name of the operating system's user.
+// itself: "local:" and the name of the operating system's user, or its number
+// where the machine's list of users has no name for it.
 func LocalName() string {
-	if u, err := osuser.Current(); err == nil && u.Username != "" {
-		return LocalPrefix + u.Username
+	u, err := osuser.Current()
+	if err != nil {
+		return LocalPrefix + strconv.Itoa(os.Getuid())
 	}
-	return LocalPrefix + strconv.Itoa(os.Getuid())
+	users, _ := os.ReadFile("/etc/passwd") // without it, it lists nobody
+	return LocalPrefix + listedName(*u, string(users))
+}
+
+// listedName is a user's name, if the list of users has it. Where it does not,
+// package os/user believes $USER: then one person could approve as two.
+func listedName(u osuser.User, users string) string {
+	for line := range strings.Lines(users) {
+		fields := strings.Split(line, ":")
+		if len(fields) > 2 && fields[0] == u.Username && fields[2] == u.Uid && u.Username != "" {
+			return u.Username
+		}
+	}
+	if u.Username != os.Getenv("USER") && u.Username != "" {
+		return u.Username // of a directory of users that the system has looked in
+	}
+	return u.Uid
 }
 
 // open are the paths without a token: they tell machines whether the bridge is

@@ -3,6 +3,7 @@ package web
 import (
 	"io/fs"
 	"os"
+	osuser "os/user"
 	"path/filepath"
 	"testing"
 )
@@ -36,5 +37,23 @@ func TestATokenIsTrustedFromAFileOfOnesOwnOnly(t *testing.T) {
 	}
 	if info, err := os.Stat(t.TempDir()); err != nil || trusted(info, os.Geteuid()) {
 		t.Errorf("a folder is trusted (%v)", err)
+	}
+}
+
+func TestNobodyIsWhoTheEnvironmentSays(t *testing.T) {
+	t.Setenv("USER", "ana")
+	const users = "root:x:0:0:root:/root:/bin/sh\nana:x:1000:1000::/home/ana:/bin/sh\n"
+	for _, tt := range []struct {
+		uid, name, want string
+	}{
+		{"1000", "ana", "ana"},
+		{"0", "root", "root"},
+		{"4711", "ana", "4711"}, // a container's user that no list has
+		{"4711", "carl", "carl"},
+		{"4711", "", "4711"},
+	} {
+		if got := listedName(osuser.User{Uid: tt.uid, Username: tt.name}, users); got != tt.want {
+			t.Errorf("user %s, named %q, is %q, want %q", tt.uid, tt.name, got, tt.want)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"datasync-bridge/datasync/reconcile"
 	"datasync-bridge/datasync/remediation"
 	"datasync-bridge/datasync/sandbox"
+	"datasync-bridge/event"
 	"datasync-bridge/notifiers/standin"
 	"datasync-bridge/routing/incident"
 )
@@ -25,8 +27,11 @@ import (
 // worker and the runs' worker as `serve` wires them, against the stand-in.
 type asking struct {
 	*rehearsal
-	sandbox *sandbox.Sandbox
-	desk    *remediation.Desk
+	sandbox  *sandbox.Sandbox
+	desk     *remediation.Desk
+	arrivals *arrivals
+	// killSwitch is what BRIDGE_AUTOMATIONS says; set it before time passes.
+	killSwitch string
 }
 
 const asksDatasync = `
@@ -36,8 +41,11 @@ datasync: {base_url: "http://127.0.0.1:1/v1", client_id: sandbox, client_secret:
 // rehearseAsking begins with defaults, rules and remediations as YAML.
 func rehearseAsking(t *testing.T, rules string, play func(a *asking)) {
 	t.Helper()
-	rehearse(t, asksDatasync+rules, func(r *rehearsal) {
-		a := &asking{rehearsal: r}
+	if !strings.Contains(rules, "\ndatasync:") {
+		rules = asksDatasync + rules
+	}
+	rehearse(t, rules, func(r *rehearsal) {
+		a := &asking{rehearsal: r, arrivals: newArrivals(r.cfg.Sources, r.store.Now)}
 		a.sandbox = sandbox.New(sandbox.Options{Clock: time.Now, Client: &http.Client{Transport: standin.Transport(http.HandlerFunc(a.webhook))}})
 		api := datasync.New(r.cfg.Datasync, &http.Client{Transport: standin.Transport(a.sandbox.Handler()), Timeout: 10 * time.Second}, datasync.Options{})
 		parts, err := compile(r.cfg)
@@ -46,7 +54,7 @@ func rehearseAsking(t *testing.T, rules string, play func(a *asking)) {
 		}
 		polled := *r.cfg.Datasync.Reconcile
 		polled.Source = r.cfg.PolledSource()
-		poller, err := reconcile.New(polled, r.store, api, reconcile.Options{})
+		poller, err := reconcile.New(polled, r.store, api, reconcile.Options{Traffic: a.arrivals})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,9 +66,11 @@ func rehearseAsking(t *testing.T, rules string, play func(a *asking)) {
 		rooms.Go(func() { a.sandbox.Run(ctx) })
 		for _, run := range []func(context.Context) error{
 			poller.Run,
+			func(ctx context.Context) error { return a.arrivals.watch(ctx, r.store, slog.New(slog.DiscardHandler)) },
 			enrich.New(*r.cfg.Datasync.Enrich, r.cfg.ReminderSource(), r.store, parts.machine, api, enrich.Options{}).Run,
 			remediation.NewWorker(r.store, parts.machine, api, remediation.NewReader(api), remediation.WorkerOptions{
-				Environment: r.cfg.Datasync.Environment, Config: func() string { return r.cfg.Hash }, Getenv: func(string) string { return "" },
+				Environment: r.cfg.Datasync.Environment, Config: func() string { return r.cfg.Hash },
+				Idempotent: r.cfg.Datasync.Idempotency.ConfirmedBy != "", Getenv: func(string) string { return a.killSwitch },
 			}).Run,
 		} {
 			rooms.Go(func() {
@@ -83,6 +93,7 @@ func (a *asking) webhook(w http.ResponseWriter, r *http.Request) {
 		a.t.Error(err)
 	}
 	a.serial++
+	a.arrivals.answered(a.source, string(event.Accepted))
 	a.acceptBody(body, sha256.Sum256(body))
 	w.WriteHeader(http.StatusAccepted)
 }
@@ -109,14 +120,20 @@ func (a *asking) openings() int {
 	return n
 }
 
-func (a *asking) runs() map[string]int {
+// stored are all runs, newest first.
+func (a *asking) stored() []incident.Run {
 	a.t.Helper()
 	all, err := a.store.Runs(context.Background(), incident.Filter{Limit: 1000})
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	return all
+}
+
+func (a *asking) runs() map[string]int {
+	a.t.Helper()
 	got := map[string]int{}
-	for _, r := range all {
+	for _, r := range a.stored() {
 		got[string(r.State)]++
 	}
 	return got

@@ -28,6 +28,7 @@ const (
 	skipEnvironment = "environment" // it says another than the client's
 	skipID          = "id"          // it has none
 	skipHistory     = "history"     // it failed before the first poll began
+	skipUnread      = "unread"      // not an item, but a minute whose listing shows more than can be read
 )
 
 // round is one poll: what it asks, and what it has come to.
@@ -56,25 +57,25 @@ func (r *round) failures(ctx context.Context) error {
 	if r.poll.Watermark.After(r.at) {
 		r.poll.Watermark = r.at // a clock was wrong: waiting for it to come true would poll nothing
 	}
-	from, span := r.poll.Watermark.Add(-r.p.cfg.Overlap), slice
-	if from.Before(r.state.Floor) {
-		from = r.state.Floor
-	}
+	from, span := r.begin()
 	for from.Before(r.at) {
 		until := from.Add(span)
 		if until.After(r.at) {
 			until = r.at
 		}
 		whole, err := r.list(ctx, from, until)
+		half := max(shortest, until.Sub(from)/2)
 		if err != nil {
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				r.state.Rest = rest{from, half, r.at}
+			}
 			return err
 		}
 		if !whole && until.Sub(from) > shortest {
-			span = max(shortest, until.Sub(from)/2)
+			span = half
 		} else {
 			if !whole {
-				r.p.o.Log.Warn("more failed within a minute than a listing holds; the rest is not found by polling",
-					"source", r.p.cfg.Source, "from", from, "until", until)
+				r.unread(from, until)
 			}
 			from, span = until, min(slice, 2*span)
 			if until.After(r.poll.Watermark) {
@@ -82,15 +83,43 @@ func (r *round) failures(ctx context.Context) error {
 			}
 		}
 		if from.Before(r.at) && (r.listed >= maxItems || r.p.store.Now().Sub(r.at) >= maxTook) {
-			r.more = true
+			r.more, r.state.Rest = true, rest{from, span, r.at}
 			return nil
 		}
 	}
 	return nil
 }
 
-// list takes what failed within a time range. It reports false if there are
-// more pages than it may read.
+// begin is where the round begins to read, and by what slices: where the last
+// one left off, if that was just now, else an overlap before the watermark.
+func (r *round) begin() (from time.Time, span time.Duration) {
+	last := r.state.Rest
+	r.state.Rest = rest{}
+	if !last.From.IsZero() && !last.From.After(r.at) && r.at.Sub(last.At).Abs() <= max(r.p.cfg.Overlap, lease) {
+		return last.From, min(slice, max(shortest, last.Span))
+	}
+	from = r.poll.Watermark.Add(-r.p.cfg.Overlap)
+	if from.Before(r.state.Floor) {
+		from = r.state.Floor
+	}
+	return from, slice
+}
+
+// unread says that polling does not find all that failed in a time range; once
+// a round, for there may be many of them.
+func (r *round) unread(from, until time.Time) {
+	if r.skipped == nil {
+		r.skipped = map[string]int{}
+	}
+	if r.skipped[skipUnread]++; r.skipped[skipUnread] > 1 {
+		return
+	}
+	r.p.o.Log.Warn("more failed within a minute than a listing holds, or its next page is not found; the rest is not found by polling; "+
+		"check datasync.transactions", "source", r.p.cfg.Source, "from", from, "until", until)
+}
+
+// list takes what failed within a time range. It reports false if there is more
+// than it can read.
 func (r *round) list(ctx context.Context, from, until time.Time) (whole bool, err error) {
 	var fault error
 	query := datasync.TransactionQuery{Status: "failed", Since: from, Until: until, MaxPages: maxPages}
@@ -98,9 +127,9 @@ func (r *round) list(ctx context.Context, from, until time.Time) (whole bool, er
 		fault = r.take(ctx, t)
 		return fault == nil
 	})
-	// An answer that does not mark its end, but was read to its last page, is
-	// all that there is to read.
-	return listing.Complete || listing.Pages < maxPages, errors.Join(fault, err)
+	// An answer that neither marks its end nor shows more is all that there is
+	// to read.
+	return !listing.More, errors.Join(fault, err)
 }
 
 // take makes one finding durable, before the watermark may pass it.
@@ -114,7 +143,8 @@ func (r *round) take(ctx context.Context, t datasync.Transaction) error {
 		r.skipped[why]++
 		return nil
 	}
-	in := finding(t, r.p.cfg.Source, env).Received(r.p.store.Now())
+	over := r.state.Over[t.ID]
+	in := finding(t, r.p.cfg.Source, env, over).Received(r.p.store.Now())
 	id, now := hex.EncodeToString(in.Key[:8]), r.p.store.Now()
 	if _, seen := r.state.Seen[id]; !seen {
 		receipt, err := r.p.store.Accept(ctx, in)
@@ -123,6 +153,7 @@ func (r *round) take(ctx context.Context, t datasync.Transaction) error {
 		}
 		if receipt.Status == event.Accepted {
 			r.found++
+			r.state.isBack(t.ID, over)
 			if r.p.o.Traffic != nil {
 				_, heard := r.p.lastHeard()
 				r.state.Quiet.found(t.OccurredAt, now, heard)

@@ -246,6 +246,21 @@ func TestASliceWithTooManyPagesIsHalved(t *testing.T) {
 	})
 }
 
+// An API whose next page is not found is read by shorter ranges.
+func TestAListingThatShowsMoreIsHalved(t *testing.T) {
+	play(t, func(w *world) {
+		w.cfg.Start = "1h"
+		w.api.perPage, w.api.first = 10, true
+		for n := range 120 {
+			w.api.fails(fmt.Sprintf("T%03d", n), at(time.Now().Add(-time.Hour+time.Duration(n)*30*time.Second)))
+		}
+		w.begin()
+		if n := len(w.events()); n != 120 {
+			t.Errorf("found %d of 120", n)
+		}
+	})
+}
+
 func TestAMinuteThatDoesNotFitIsPassedAndSaid(t *testing.T) {
 	play(t, func(w *world) {
 		w.cfg.Start = "1h"
@@ -290,6 +305,34 @@ func TestAFloodIsTakenInTurns(t *testing.T) {
 		}
 		if n := len(w.store.position(t).State); n > 200<<10 {
 			t.Errorf("%d bytes are remembered", n)
+		}
+	})
+}
+
+// Each of its minutes fits into a listing, but neither an hour nor the overlap
+// into a round.
+func TestAFloodWithinTheOverlapIsGotPast(t *testing.T) {
+	play(t, func(w *world) {
+		w.begin()
+		const each = 25
+		for n := range 20 * 60 {
+			for k := range each {
+				w.api.items = append(w.api.items, datasync.Transaction{
+					ID: fmt.Sprint(n, "-", k), Status: "failed", OccurredAt: time.Now().Add(time.Duration(n) * time.Second),
+				})
+			}
+		}
+		w.store.accepted = func(event.Received) { w.store.events = w.store.events[:0] } // only counts
+		total := 0
+		w.o.Observer.Found = func(n int) { total += n }
+		w.stop()
+		w.begin()
+		pass(45 * time.Minute)
+		if total != 20*60*each {
+			t.Errorf("found %d of %d", total, 20*60*each)
+		}
+		if p := w.store.position(t); time.Since(p.Watermark) > 6*time.Minute {
+			t.Errorf("the watermark is %v old", time.Since(p.Watermark))
 		}
 	})
 }

@@ -47,16 +47,20 @@ func verdictOf(status string) verdict {
 }
 
 // finding makes the event that stands for a failed transaction. It is the same
-// one for as long as the transaction failed at that time: an item without a
-// time is told once, and not again should it recover and fail anew.
-func finding(t datasync.Transaction, source string, env event.Environment) event.Made {
+// one for as long as the transaction failed at that time, and has not been told
+// to fail no longer since over (zero for never): listed again, it fails again.
+func finding(t datasync.Transaction, source string, env event.Environment, over time.Time) event.Made {
 	occurred := ""
 	if !t.OccurredAt.IsZero() {
 		occurred = t.OccurredAt.UTC().Format(time.RFC3339Nano)
 	}
+	key := []string{"reconcile", t.ID, occurred, "failed"}
+	if !over.IsZero() {
+		key = append(key, over.UTC().Format(time.RFC3339Nano))
+	}
 	return event.Made{
 		Source: source, Environment: env, Origin: event.OriginReconcile, Type: typeFailed,
-		ForeignID: "poll:" + t.ID, Key: []string{"reconcile", t.ID, occurred, "failed"},
+		ForeignID: "poll:" + t.ID, Key: key,
 		CreatedAt: t.OccurredAt, Data: data(t),
 	}
 }
@@ -66,7 +70,7 @@ func finding(t datasync.Transaction, source string, env event.Environment) event
 func cleared(t datasync.Transaction, source string, env event.Environment, failed, since time.Time) event.Made {
 	return event.Made{
 		Source: source, Environment: env, Origin: event.OriginReconcile, Type: typeCleared,
-		ForeignID: "poll-cleared:" + t.ID, Key: []string{"cleared", t.ID, failed.UTC().Format(time.RFC3339Nano)},
+		ForeignID: "poll-cleared:" + t.ID, Key: []string{"cleared", t.ID, failed.UTC().Format(time.RFC3339Nano), since.UTC().Format(time.RFC3339Nano)},
 		CreatedAt: since, Data: data(t),
 	}
 }

@@ -61,7 +61,9 @@ func (r *round) members(ctx context.Context) error {
 	if c.CanReadOne() {
 		limit = maxReadings
 	}
-	page, next, err := s.OpenMembers(ctx, c.Environment(), r.at.Add(-settledAfter), limit, r.state.After)
+	// What another source of this environment told of is not Datasync's to list:
+	// there, to be missing says nothing.
+	page, next, err := s.OpenMembers(ctx, r.p.cfg.Source, c.Environment(), r.at.Add(-settledAfter), limit, r.state.After)
 	if errors.Is(err, event.ErrNotFound) { // a token of another version's
 		r.state.After, r.state.Partner = "", ""
 		return nil
@@ -135,7 +137,8 @@ func (r *round) readEach(ctx context.Context, groups []group) error {
 // silence a page: only a listing that was read to its marked end counts, only
 // the second one in a row settles, and only a listing that has shown that it
 // works. One that asks for a partner under an id that Datasync does not have is
-// complete, and empty. Until a partner's listing has shown anything of the
+// complete, and empty. What was missing wrongly all the same is looked for a
+// while yet, and taken as failing again where it is listed. Until a partner's listing has shown anything of the
 // partner, all that failed anywhere is looked through instead.
 func (r *round) listEach(ctx context.Context, groups []group) error {
 	var rest []open
@@ -163,7 +166,7 @@ func (r *round) listEach(ctx context.Context, groups []group) error {
 			return err
 		}
 	}
-	if len(rest) == 0 {
+	if len(rest) == 0 && len(r.state.Over) == 0 {
 		return nil
 	}
 	found, listing, err := r.look(ctx, group{open: rest}, everybodyPages)
@@ -179,6 +182,7 @@ func (r *round) look(ctx context.Context, g group, pages int) (map[string]datasy
 	for _, o := range g.open {
 		wanted[o.transaction] = true
 	}
+	var fault error
 	found := map[string]datasync.Transaction{}
 	query := datasync.TransactionQuery{Status: "failed", Partner: g.partner, MaxPages: pages}
 	listing, err := r.p.client.Transactions(ctx, query, func(t datasync.Transaction) bool {
@@ -188,9 +192,12 @@ func (r *round) look(ctx context.Context, g group, pages int) (map[string]datasy
 		if g.partner != "" && (wanted[t.ID] || t.PartnerID == g.partner) {
 			r.state.Proven[g.partner] = r.at.Unix()
 		}
-		return true
+		if _, over := r.state.Over[t.ID]; over {
+			fault = r.take(ctx, t)
+		}
+		return fault == nil
 	})
-	return found, listing, err
+	return found, listing, errors.Join(fault, err)
 }
 
 func (r *round) judgeAll(ctx context.Context, list []open, found map[string]datasync.Transaction, complete bool) error {
@@ -214,6 +221,9 @@ func (r *round) judgeAll(ctx context.Context, list []open, found map[string]data
 // agree. What it says by any word that is not known is left as it is.
 func (r *round) judge(ctx context.Context, o open, t datasync.Transaction, missing bool) error {
 	says := verdictOf(t.Status)
+	if env := r.p.client.Environment(); t.Environment != "" && t.Environment != env {
+		says = unclear // it bears the same id elsewhere
+	}
 	if !missing && says != delivered && says != cancelled {
 		delete(r.state.Absent, o.key())
 		return nil
@@ -243,6 +253,9 @@ func (r *round) judge(ctx context.Context, o open, t datasync.Transaction, missi
 			return err
 		}
 		a.Told = true
+		if says != delivered {
+			r.state.Over[o.transaction] = a.Since
+		}
 		r.cleared++
 	}
 	r.state.Absent[o.key()] = a

@@ -232,3 +232,14 @@ func TestWhatIsRememberedSurvivesARestart(t *testing.T) {
 		}
 	})
 }
+
+func TestATwinInAnotherEnvironmentEndsNothing(t *testing.T) {
+	play(t, func(w *world) {
+		w.api.one = true
+		w.member("T1", "par_1", time.Hour)
+		w.api.fails("T1", func(item *datasync.Transaction) { item.Environment, item.Status = event.Sandbox, "delivered" })
+		w.begin()
+		pass(time.Hour)
+		w.want("")
+	})
+}

@@ -56,11 +56,11 @@ type Inbox interface {
 	Accept(ctx context.Context, in event.Received) (event.Receipt, error)
 }
 
-// Members lists, page by page, open members whose newest opening arrived before
-// a time. The token of a page leads to the next one, "" to the first and after
+// Members lists, page by page, open members whose newest opening came from a
+// source and before a time. The token of a page leads to the next one, "" to the first and after
 // the last.
 type Members interface {
-	OpenMembers(ctx context.Context, env event.Environment, before time.Time, limit int, after string) (page []incident.MatchedMember, next string, err error)
+	OpenMembers(ctx context.Context, source string, env event.Environment, before time.Time, limit int, after string) (page []incident.MatchedMember, next string, err error)
 }
 
 // Store is what the poller needs of one. Its clock decides.

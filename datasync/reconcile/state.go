@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -14,6 +15,9 @@ const (
 	maxProven = 500
 	// forgetAfter is how long what was not met again is remembered.
 	forgetAfter = 24 * time.Hour
+	// doubtFor is how long what was missing may be listed again, and is then told
+	// as failing still.
+	doubtFor = 2 * time.Hour
 )
 
 // state is what a poll remembers beside its watermark, as JSON. All of it is
@@ -28,6 +32,9 @@ type state struct {
 	Seen map[string]int64 `json:"seen,omitempty"`
 	// Absent are open transactions that Datasync seems to list no longer.
 	Absent map[string]absence `json:"absent,omitempty"`
+	// Over are transactions of which was told, because they were missing, that
+	// they fail no longer, and since when.
+	Over map[string]time.Time `json:"over,omitempty"`
 	// Proven are partners whose own listing has shown that it works, with the
 	// Unix time at which it did last.
 	Proven map[string]int64 `json:"proven,omitempty"`
@@ -37,6 +44,16 @@ type state struct {
 	After   string `json:"after,omitempty"`
 	Partner string `json:"partner,omitempty"`
 	Quiet   quiet  `json:"quiet,omitzero"`
+	Rest    rest   `json:"rest,omitzero"`
+}
+
+// rest is where a round left off that was cut short at a time, and the span by
+// which to go on. To begin each at the overlap again, by whole slices, would
+// come no further where much failed at once.
+type rest struct {
+	From time.Time     `json:"from,omitzero"`
+	Span time.Duration `json:"span,omitempty"`
+	At   time.Time     `json:"at,omitzero"`
 }
 
 // absence is an open transaction that was looked for and not found.
@@ -64,6 +81,9 @@ func (p *Poller) readState(text []byte) state {
 	if s.Absent == nil {
 		s.Absent = map[string]absence{}
 	}
+	if s.Over == nil {
+		s.Over = map[string]time.Time{}
+	}
 	if s.Proven == nil {
 		s.Proven = map[string]int64{}
 	}
@@ -75,6 +95,8 @@ func (s state) text(now time.Time, overlap time.Duration) []byte {
 	listed := now.Add(-max(2*overlap, 2*time.Hour)).Unix()
 	maps.DeleteFunc(s.Seen, func(_ string, at int64) bool { return at < listed })
 	maps.DeleteFunc(s.Absent, func(_ string, a absence) bool { return now.Sub(a.Last) > forgetAfter })
+	maps.DeleteFunc(s.Over, func(_ string, since time.Time) bool { return now.Sub(since) > doubtFor })
+	newest(s.Over, maxAbsent, func(since time.Time) int64 { return since.Unix() })
 	newest(s.Seen, maxSeen, func(at int64) int64 { return at })
 	newest(s.Proven, maxProven, func(at int64) int64 { return at })
 	newest(s.Absent, maxAbsent, func(a absence) int64 { return a.Last.Unix() })
@@ -83,6 +105,13 @@ func (s state) text(now time.Time, overlap time.Duration) []byte {
 		return nil
 	}
 	return text
+}
+
+// isBack forgets that a transaction was missing, so that it can be missed anew.
+func (s state) isBack(id string, over time.Time) {
+	if !over.IsZero() {
+		maps.DeleteFunc(s.Absent, func(key string, _ absence) bool { return strings.HasPrefix(key, id+"@") })
+	}
 }
 
 // newest keeps the most newest entries of a map.

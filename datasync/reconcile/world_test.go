@@ -95,7 +95,7 @@ func (m *memory) Accept(_ context.Context, in event.Received) (event.Receipt, er
 }
 
 // OpenMembers pages by the number of a row.
-func (m *memory) OpenMembers(_ context.Context, _ event.Environment, before time.Time, limit int, after string) ([]incident.MatchedMember, string, error) {
+func (m *memory) OpenMembers(_ context.Context, _ string, _ event.Environment, before time.Time, limit int, after string) ([]incident.MatchedMember, string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	list := slices.Clone(m.open)
@@ -126,6 +126,7 @@ type api struct {
 	// down is what every call answers with; cut makes listings end early.
 	down error
 	cut  bool
+	first bool // only the first page is found
 	// timeless listings ignore the time range.
 	timeless bool
 	// strangers are partner ids that it does not know: their listings are empty.
@@ -163,8 +164,8 @@ func (a *api) Transactions(_ context.Context, q datasync.TransactionQuery, each 
 			continue
 		}
 		if n == perPage {
-			if n = 0; pages == q.MaxPages {
-				return datasync.Listing{Pages: pages}, nil
+			if n = 0; pages == q.MaxPages || a.first {
+				return datasync.Listing{Pages: pages, More: true}, nil
 			}
 			pages++
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"datasync-bridge/event"
+	"datasync-bridge/routing/incident"
 )
 
 // never are the classes that lead to no run in any mode.
@@ -26,6 +27,21 @@ var harmful = map[event.Class]string{
 	event.Validation:       "the content must be put right first",
 	event.MappingFault:     "the mapping must be put right first",
 	event.Integrity:        "a person must look at the message first",
+}
+
+// overtaken says what has become known of a transaction since nobody was asked
+// about its run, and forbids it now, "" for nothing.
+func overtaken(run incident.Run, classes []event.Class) string {
+	if run.Mode != ModeAuto {
+		return "" // whoever approves sees the incident
+	}
+	for _, c := range classes {
+		helps := run.Does == Regenerate && slices.Contains(receiptClasses, c)
+		if why, bad := harmful[c]; bad && c != run.Class && !helps {
+			return "it is open as " + c.Words() + " as well by now: " + why
+		}
+	}
+	return ""
 }
 
 // policy is what a document type allows without a person.

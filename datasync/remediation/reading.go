@@ -127,8 +127,11 @@ func wantedOf(run incident.Run) wanted {
 		return wanted{statuses: []string{"processed", "delivered", "completed"}, words: "processed"}
 	}
 	switch run.Class {
-	case event.AckOverdue, event.MDNTimeout, event.MDNNegative, event.FunctionalReject, event.SLA:
-		return wanted{statuses: []string{statusFailed, "sent", "rejected"}, words: "failed or without its answer"}
+	case event.AckOverdue, event.MDNTimeout, event.SLA:
+		// What was rejected has its answer: sent again, it would be rejected again.
+		return wanted{statuses: []string{statusFailed, "sent"}, words: "failed or without its answer"}
+	case event.MDNNegative, event.FunctionalReject:
+		return wanted{statuses: []string{statusFailed, "sent", "rejected"}, words: "failed or rejected"}
 	}
 	return wanted{statuses: []string{statusFailed}, listed: true, words: "failed"}
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"time"
 
+	"datasync-bridge/event"
 	"datasync-bridge/routing/incident"
 )
 
@@ -22,6 +22,9 @@ func (w *Worker) carryOut(ctx context.Context, run incident.Run) incident.Run {
 	case incident.RunAwaiting:
 		return w.await(run)
 	case incident.RunUnknown:
+		if run.EndedAt.IsZero() { // to be sent again, and stopped when it was claimed
+			return leave(run, run.Why, w.store.Now())
+		}
 		return w.check(ctx, run)
 	case incident.RunRefused: // by a limit, a switch or the breaker, when it was claimed
 		return refusedBy(run, run.Why, w.store.Now())
@@ -77,10 +80,14 @@ func (w *Worker) forbidden(ctx context.Context, run incident.Run) (why string, e
 		return "it is of " + string(run.Environment) + ", and the client calls " + string(w.o.Environment), nil
 	}
 	// A run may have waited: what recovered meanwhile must not be sent again.
-	if open, err := w.stillOpen(ctx, run); err != nil || !open {
-		return notOpen, err
+	classes, err := w.openAs(ctx, run)
+	if err != nil {
+		return "", err
 	}
-	return "", nil
+	if len(classes) == 0 {
+		return notOpen, nil
+	}
+	return overtaken(run, classes), nil
 }
 
 // notOpen is why a run is not sent for what recovered.
@@ -107,30 +114,27 @@ func (w *Worker) stopped(ctx context.Context, run incident.Run) (why string, err
 	return "", nil
 }
 
-// stillOpen looks among the members found by handle and among those that the
-// incident lists, because a handle may be spelled otherwise than the id.
-func (w *Worker) stillOpen(ctx context.Context, run incident.Run) (bool, error) {
-	q := incident.Query{Environment: run.Environment, Handles: []string{"txn:" + run.Transaction}}
-	if run.Incident != "" {
-		q.Incidents = []string{run.Incident}
-	}
-	view, err := w.store.Load(ctx, q)
+// openAs returns the classes under which a run's transaction is open, in
+// whatever incident; none where its own incident has it open no more.
+func (w *Worker) openAs(ctx context.Context, run incident.Run) ([]event.Class, error) {
+	view, err := w.store.Load(ctx, incident.Query{
+		Environment: run.Environment, Handles: []string{incident.TransactionHandle(run.Transaction)},
+	})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
+	var classes []event.Class
+	own := false
 	for _, m := range view.Matched {
-		if m.Open && m.Transaction == run.Transaction && (run.Incident == "" || m.Incident == run.Incident) {
-			return true, nil
+		if m.Open && m.Transaction == run.Transaction {
+			classes = append(classes, m.Class)
+			own = own || run.Incident == "" || m.Incident == run.Incident
 		}
 	}
-	for _, in := range view.Incidents {
-		if in.ID == run.Incident && in.State == incident.Open && slices.ContainsFunc(in.Listed, func(m incident.Member) bool {
-			return m.Open && m.Transaction == run.Transaction
-		}) {
-			return true, nil
-		}
+	if !own {
+		return nil, nil
 	}
-	return false, nil
+	return classes, nil
 }
 
 // read asks Datasync about a run's transaction. A shutdown may cut it short:

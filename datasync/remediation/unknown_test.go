@@ -352,6 +352,7 @@ func (b blocked) Read(ctx context.Context, _ incident.Run) (remediation.Reading,
 func TestAwaitedAcknowledgmentNeedsNoFailure(t *testing.T) {
 	for status, want := range map[string]incident.RunState{
 		"sent": incident.RunDone, "failed": incident.RunDone, "delivered": incident.RunRefused, "acknowledged": incident.RunRefused, "": incident.RunRefused,
+		"rejected": incident.RunRefused,
 	} {
 		on(t, func(s *stage) {
 			s.far.acts = deliver

@@ -227,8 +227,8 @@ func (w *Worker) withdraw(ctx context.Context) error {
 	}
 	w.looked = now
 	return w.each(ctx, incident.RunAwaiting, func(run incident.Run) error {
-		open, err := w.stillOpen(ctx, run)
-		if err != nil || open {
+		classes, err := w.openAs(ctx, run)
+		if err != nil || len(classes) > 0 {
 			return err
 		}
 		return w.record(ctx, run, refusedBy(run, notOpen, now))

@@ -73,7 +73,7 @@ func (m *Machine) Effect(ev event.Event) event.Effect {
 
 // Query says what Event needs to see.
 func (m *Machine) Query(ev event.Event, d Decision) Query {
-	q := Query{Environment: ev.Environment, Handles: m.handlesToLoad(ev), Partner: m.partnerOf(ev)}
+	q := Query{Environment: ev.Environment, Handles: m.handlesToLoad(ev), Partner: m.partnerOf(ev), RunKey: keyOfOwn(ev)}
 	if m.mayOpen(ev) {
 		q.Key = keyOf(ev, d)
 	}
@@ -134,6 +134,7 @@ func (m *Machine) Event(in Input) Plan {
 	}
 	d.notice()
 	d.proposed()
+	d.outcome()
 	return d.finish()
 }
 

@@ -52,6 +52,9 @@ func byBridge(ev event.Event) []string {
 	return []string{handle("bridge", cmp.Or(families[kind], kind), ev.Text(event.BridgeSubject))}
 }
 
+// TransactionHandle is the handle of all members that are about a transaction.
+func TransactionHandle(id string) string { return handle("txn", id) }
+
 func byTransaction(ev event.Event) []string { return named("txn", ev.Text(event.TransactionID)) }
 func byCertificate(ev event.Event) []string { return named("cert", ev.Text(event.CertificateID)) }
 func byRun(ev event.Event) []string         { return named("run", ev.Text(event.RunID)) }

@@ -25,6 +25,8 @@ type Query struct {
 	Delivery string
 	// Partner loads what is known of a trading partner of Environment, by id.
 	Partner string
+	// RunKey loads the run of Environment that has this key, and its incident.
+	RunKey string
 }
 
 // View is what was loaded, at one moment.
@@ -37,6 +39,7 @@ type View struct {
 	Delivery   *Queued
 	// Partner is nil where nothing is known yet.
 	Partner *Partner
+	Run     *Run
 }
 
 // MatchedMember is a member with the incident it belongs to.
@@ -66,7 +69,7 @@ type Plan struct {
 	// Drops end deliveries that were never attempted.
 	Drops []Drop
 	// Runs are inserted where they have no ID, else replaced if their row still
-	// has Lease.Token.
+	// has Lease.Token. Of those that ended, one that is done may yet fail.
 	Runs []Run
 	// Switches are upserted by Scope; one that is not Off is deleted.
 	Switches []Switch

@@ -200,6 +200,9 @@ func runText(run Run) string {
 		RunUnknown: "ended without a clear answer: check before anybody runs it again",
 		RunDry:     "would have been run (dry run)",
 	}[run.State]
+	if run.FailedLater {
+		what = "was accepted by Datasync and failed there"
+	}
 	text := fmt.Sprintf("%s %s", run.name(), cmp.Or(what, string(run.State)))
 	if run.Why != "" {
 		text += ": " + run.Why

@@ -16,7 +16,7 @@ const (
 	RunQueued   RunState = "queued"
 	RunStarted  RunState = "started" // the key is stored, a call may have left
 	RunDone     RunState = "done"    // accepted by Datasync, or a check found it done
-	RunFailed   RunState = "failed"  // refused, nothing happened
+	RunFailed   RunState = "failed"  // refused, nothing happened; or see FailedLater
 	RunUnknown  RunState = "unknown"
 	RunRefused  RunState = "refused" // by a guard rail or a person, before any call
 	RunDry      RunState = "dry-run" // what would have been run
@@ -65,6 +65,8 @@ type Run struct {
 	Key    string
 	State  RunState
 	Limits Limits
+	// FailedLater reports of a failed run that Datasync had accepted it.
+	FailedLater bool
 	// Why is the reason of a refusal, or what was done.
 	Why       string
 	RequestID string

@@ -183,6 +183,12 @@ func (w *world) load(q Query) View {
 	for _, id := range q.Incidents {
 		want[id] = true
 	}
+	for _, run := range w.runs {
+		if q.RunKey != "" && run.Key == q.RunKey && run.Environment == q.Environment {
+			v.Run = &run
+			want[run.Incident] = true
+		}
+	}
 	for _, d := range w.deliveries {
 		if d.ID == q.Delivery {
 			queued := w.queued(d)

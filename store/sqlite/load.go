@@ -56,6 +56,20 @@ func load(ctx context.Context, r reader, q incident.Query) (v incident.View, err
 		row, _ := rowOf(incidentID, m.Incident)
 		want(row)
 	}
+	if q.RunKey != "" {
+		runs, err := queryRuns(ctx, r, ofKey, string(q.Environment), q.RunKey)
+		if err != nil {
+			return v, err
+		}
+		for i := range runs { // one at most
+			v.Run = &runs[i]
+			row, err := rowOrNone(incidentID, runs[i].Incident)
+			if err != nil {
+				return v, err
+			}
+			want(row)
+		}
+	}
 	for _, id := range q.Incidents {
 		row, err := rowOf(incidentID, id)
 		if err != nil {

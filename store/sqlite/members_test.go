@@ -18,7 +18,7 @@ func TestAPageOfOpenMembersIsBoundedByWhatItLooksAt(t *testing.T) {
 	s := openAt(t, filepath.Join(t.TempDir(), "bridge.db"), func() time.Time { return upgradedAt })
 	for k, environment := range []event.Environment{event.Sandbox, event.Production} {
 		id := formatID(incidentID, int64(k+1))
-		plan := incident.Plan{Incidents: []incident.Incident{{ID: id, Environment: environment, Key: id, State: incident.Open, OpenedAt: upgradedAt}}}
+		plan := incident.Plan{Incidents: []incident.Incident{{ID: id, Environment: environment, Source: "datasync", Key: id, State: incident.Open, OpenedAt: upgradedAt}}}
 		for n := range []int{maxMembersScanned + 1, 1}[k] {
 			name := strconv.Itoa(n)
 			plan.Members = append(plan.Members, incident.MatchedMember{Incident: id, Member: incident.Member{
@@ -28,11 +28,11 @@ func TestAPageOfOpenMembersIsBoundedByWhatItLooksAt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, next, err := s.OpenMembers(ctx, event.Production, upgradedAt, 10, "")
+	got, next, err := s.OpenMembers(ctx, "datasync", event.Production, upgradedAt, 10, "")
 	if err != nil || len(got) != 0 || next == "" {
 		t.Fatalf("first page: %d members, then %q (%v), want none and a token", len(got), next, err)
 	}
-	got, next, err = s.OpenMembers(ctx, event.Production, upgradedAt, 10, next)
+	got, next, err = s.OpenMembers(ctx, "datasync", event.Production, upgradedAt, 10, next)
 	if err != nil || len(got) != 1 || next != "" {
 		t.Errorf("second page: %d members, then %q (%v), want one and the end", len(got), next, err)
 	}

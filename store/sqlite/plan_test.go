@@ -30,6 +30,7 @@ func TestWhatRunsOftenFindsItsRowsByTheRightIndex(t *testing.T) {
 		{dueRuns, "runs_due"},
 		{nextDueRun, "runs_due"},
 		{lastOrdinal, "runs_ordinal"},
+		{"SELECT id FROM runs " + ofKey, "runs_key"},
 		{startsPerPartner, "runs_by_partner"},
 		{startsPerPartner, "runs_of_partner"},
 		{startsPerTransaction, "runs_by_transaction"},

@@ -24,6 +24,12 @@ const (
 	lastStart = `SELECT max(at) FROM (
 		SELECT max(started_at) AS at FROM runs WHERE environment = ?1 AND remediation = ?2 AND transaction_id = ?4 AND started_at IS NOT NULL
 		UNION ALL SELECT max(started_at) FROM runs WHERE environment = ?1 AND workflow = ?3 AND transaction_id = ?4)`
+	// lastEnded are a partner's newest runs that did something or tried to, each
+	// with how many from it on went well.
+	lastEnded = `SELECT sum(state = 'done') OVER (ORDER BY started_at DESC, id DESC) AS goods FROM (
+		SELECT id, state, started_at FROM runs
+		WHERE environment = ?1 AND partner = ?2 AND started_at IS NOT NULL AND state IN ('done', 'failed', 'unknown')
+		ORDER BY started_at DESC, id DESC LIMIT ?4)`
 	// A run that is due itself stands among the waiting: only older ones count.
 	earlierRuns = `SELECT id, state FROM runs WHERE environment = ? AND workflow = ? AND transaction_id = ?
 		AND (state IN ('unknown', 'started') OR id < ? AND state IN ('queued', 'proposed', 'awaiting'))
@@ -153,6 +159,12 @@ func (t *tx) countOutcome(was standing, state incident.RunState) error {
 	}
 	var err error
 	switch {
+	case was.state == incident.RunDone:
+		// It was taken for a success, and what had failed before it was forgotten.
+		_, err = t.exec(`INSERT INTO breakers (environment, partner, failures, since) SELECT ?1, ?2, count(*), ?3 FROM (`+lastEnded+`)
+			WHERE goods = 0 HAVING count(*) > 0
+			ON CONFLICT DO UPDATE SET failures = max(failures, excluded.failures), since = excluded.since`,
+			was.environment, was.partner, t.now.UnixMicro(), incident.BreakerFailures)
 	case state == incident.RunDone:
 		_, err = t.exec("DELETE FROM breakers WHERE environment = ? AND partner = ?", was.environment, was.partner)
 	case was.state == incident.RunStarted && !was.unclear && (state == incident.RunFailed || state == incident.RunUnknown):

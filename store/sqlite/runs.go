@@ -110,7 +110,8 @@ func (t *tx) updateRun(r encodedRun) error {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	if err != nil || was.token != r.Lease.Token || ended(was.state) {
+	late := was.state == incident.RunDone && r.State == incident.RunFailed && r.FailedLater
+	if err != nil || was.token != r.Lease.Token || ended(was.state) && !late {
 		return fmt.Errorf("run %s is another's now: %w", r.ID, incident.ErrConflict)
 	}
 	if r.Key != was.key {
@@ -197,6 +198,9 @@ func queryRuns(ctx context.Context, r reader, where string, args ...any) (runs [
 	})
 	return runs, err
 }
+
+// ofKey finds a run by its environment and key.
+const ofKey = "WHERE environment = ? AND key = ? AND key <> ''"
 
 func loadRun(ctx context.Context, r reader, row int64) (incident.Run, error) {
 	runs, err := queryRuns(ctx, r, "WHERE id = ?", row)

@@ -88,7 +88,7 @@ func (p *probe) pages(environment event.Environment, before time.Time, limit int
 	p.Helper()
 	all, after := "", ""
 	for {
-		got, next, err := p.OpenMembers(p.ctx(), environment, before, limit, after)
+		got, next, err := p.OpenMembers(p.ctx(), "datasync", environment, before, limit, after)
 		p.ok(err)
 		all += ids(got, func(m incident.MatchedMember) string { return m.ID }) + "|"
 		if after = next; after == "" {
@@ -125,11 +125,29 @@ var memberClaims = []claim{
 		equal(p, "by one", p.pages(event.Production, p.Now().Add(time.Minute), 1), "1 |2 |3 |6 ||")
 		equal(p, "before", p.pages(event.Production, p.Now(), 10), "1 2 3 |")
 		equal(p, "sandbox", p.pages(event.Sandbox, p.Now().Add(time.Minute), 10), "4 |")
-		got, _, err := p.OpenMembers(p.ctx(), event.Production, p.Now(), 1, "")
+		got, _, err := p.OpenMembers(p.ctx(), "datasync", event.Production, p.Now(), 1, "")
 		p.ok(err)
 		equal(p, "its incident", got[0].Incident, a.ID)
-		_, _, err = p.OpenMembers(p.ctx(), event.Production, p.Now(), 1, "nonsense")
+		_, _, err = p.OpenMembers(p.ctx(), "datasync", event.Production, p.Now(), 1, "nonsense")
 		equal(p, "no token", errors.Is(err, event.ErrNotFound), true)
+	}},
+	{"open transactions that another source told of are not among them", func(p *probe) {
+		p.openOf("a", event.Production, "1")
+		of := func(source string) string {
+			got, _, err := p.OpenMembers(p.ctx(), source, event.Production, p.Now().Add(time.Minute), 10, "")
+			p.ok(err)
+			return ids(got, func(m incident.MatchedMember) string { return m.ID })
+		}
+		equal(p, "its own", of("datasync"), "1 ")
+		equal(p, "another's", of("erp"), "")
+		in := p.received("other", "{}")
+		in.Source = "erp"
+		receipt, err := p.Accept(p.ctx(), in)
+		p.ok(err)
+		plan := p.opened(receipt.ID, "b", "2") // in an incident that the first source opened
+		plan.Members[0].Transaction = "2"
+		p.ok(p.Apply(p.ctx(), plan))
+		equal(p, "by the event", of("erp"), "2 ")
 	}},
 	{"a member whose place another class takes is gone with its handles", func(p *probe) {
 		i := p.openOf("k", event.Production, "txn:1", "txn:2")

@@ -55,6 +55,45 @@ var railClaims = []claim{
 		equal(p, "claimed", again.ID+string(again.State), r.ID+"unknown")
 		equal(p, "stored", p.becomes(again, incident.RunUnknown, time.Time{}).State, incident.RunUnknown)
 	}},
+	{"what was accepted and fails later counts as if it had failed at once", func(p *probe) {
+		later := func(r incident.Run) {
+			r.FailedLater = true
+			p.becomes(r, incident.RunFailed, time.Time{})
+		}
+		p.ends("txn_0", incident.RunFailed) // before one that went well
+		p.ends("txn_1", incident.RunDone)
+		var accepted []incident.Run
+		for _, id := range []string{"txn_2", "txn_3", "txn_4"} {
+			accepted = append(accepted, p.becomes(p.started(id), incident.RunDone, time.Time{}))
+		}
+		later(accepted[2])
+		later(accepted[1])
+		p.ends("txn_5", incident.RunDone)
+		later(accepted[0]) // two have gone well since the others
+		p.ends("txn_6", incident.RunFailed)
+		later(p.becomes(p.started("txn_7"), incident.RunDone, time.Time{}))
+		later(p.becomes(p.started("txn_8"), incident.RunDone, time.Time{}))
+		p.refused("after three", of(incident.RunQueued, "txn_9", p.Now()), "par_1")
+	}},
+	{"a run that is done stays so, but for a failure that is told later", func(p *probe) {
+		done := p.becomes(p.started("txn_1"), incident.RunDone, time.Time{})
+		for _, state := range []incident.RunState{incident.RunFailed, incident.RunQueued, incident.RunUnknown} {
+			r := done
+			r.State = state
+			p.conflicts(incident.Plan{Runs: []incident.Run{r}})
+		}
+	}},
+	{"a run is loaded by its key, with its incident", func(p *probe) {
+		r := p.started("txn_1")
+		v, err := p.Load(p.ctx(), incident.Query{Environment: r.Environment, RunKey: r.Key})
+		p.ok(err)
+		equal(p, "found", v.Run != nil && v.Run.ID == r.ID && v.Run.Lease.Token == r.Lease.Token, true)
+		for _, q := range []incident.Query{{Environment: "other", RunKey: r.Key}, {Environment: r.Environment, RunKey: "x"}, {Environment: r.Environment}} {
+			v, err = p.Load(p.ctx(), q)
+			p.ok(err)
+			equal(p, "found by another", v.Run == nil, true)
+		}
+	}},
 	{"what only waits is claimed while runs are stopped", func(p *probe) {
 		p.ok(p.Apply(p.ctx(), incident.Plan{Switches: []incident.Switch{stop("")}}))
 		p.propose(of(incident.RunAwaiting, "txn_1", p.Now()))

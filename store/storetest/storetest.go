@@ -53,7 +53,7 @@ type Positions interface {
 	ClaimPoll(ctx context.Context, name string, lease time.Duration) (*incident.Poll, time.Time, error)
 	SettlePoll(ctx context.Context, p incident.Poll) error
 	Polls(ctx context.Context) ([]incident.Poll, error)
-	OpenMembers(ctx context.Context, environment event.Environment, before time.Time, limit int, after string) ([]incident.MatchedMember, string, error)
+	OpenMembers(ctx context.Context, source string, environment event.Environment, before time.Time, limit int, after string) ([]incident.MatchedMember, string, error)
 }
 
 // Directory holds what is known of trading partners.
