@@ -252,6 +252,8 @@ func filter(c *fiber.Ctx, states []string) (incident.Filter, error) {
 				refuse("%s is for the audit only", name)
 			case name == "run":
 				f.Run = value
+			case !slices.Contains(view.AuditActions, value):
+				refuse("action must be one of %s", strings.Join(view.AuditActions, ", "))
 			default:
 				f.State = value
 			}

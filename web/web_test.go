@@ -155,6 +155,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"an unknown parameter", "GET", "/api/v1/events?stat=pending", "", nil, 400, "bad_parameter"},
 		{"an unknown state", "GET", "/api/v1/incidents?state=pending", "", nil, 400, "bad_parameter"},
 		{"a state of the audit", "GET", "/api/v1/audit?state=done", "", nil, 400, "bad_parameter"},
+		{"an unknown action", "GET", "/api/v1/audit?action=run.aproved", "", nil, 400, "bad_parameter"},
 		{"an action of runs", "GET", "/api/v1/runs?action=run.approved", "", nil, 400, "bad_parameter"},
 		{"no limit", "GET", "/api/v1/runs?limit=0", "", nil, 400, "bad_parameter"},
 		{"a large limit", "GET", "/api/v1/runs?limit=1001", "", nil, 400, "bad_parameter"},

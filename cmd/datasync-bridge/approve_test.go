@@ -181,7 +181,7 @@ func TestTheRecordOfDeedsIsListedExportedAndVerified(t *testing.T) {
 	if out := s.works("audit", "verify"); !strings.HasPrefix(out, "intact") || !strings.Contains(out, "lines  5\n") {
 		t.Errorf("verify says %s", out)
 	}
-	for _, args := range [][]string{{"list", "-o", "xml"}, {"verify", "-o", "csv"}, {"list", "--limit", "-1"}, {"list", "--since", "x"}} {
+	for _, args := range [][]string{{"list", "-o", "xml"}, {"verify", "-o", "csv"}, {"list", "--limit", "-1"}, {"list", "--since", "x"}, {"list", "--action", "run.aproved"}} {
 		if o := s.command(append([]string{"audit"}, args...)...); o.code != exitUsage {
 			t.Errorf("audit %v: %v\nwant exit 2", args, o)
 		}

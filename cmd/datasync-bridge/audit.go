@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,6 +51,9 @@ what of it is asked for; an export is itself recorded.`,
 			}
 			if f.Until, err = moment("--until", until, now); err != nil {
 				return err
+			}
+			if f.State != "" && !slices.Contains(view.AuditActions, f.State) {
+				return usagef("--action: %q is none of %s", f.State, strings.Join(view.AuditActions, ", "))
 			}
 			if f.Limit < 0 || f.Limit > maxListing || c.output == "table" && f.Limit > maxTable {
 				return usagef("--limit: must be 1 to %d in a table, to %d else (got %d)", maxTable, maxListing, f.Limit)

@@ -35,7 +35,7 @@ func printIncident(w io.Writer, found any) error {
 	rows = nil
 	for _, e := range v.Timeline {
 		text := e.Text
-		if e.By != "" {
+		if e.By != "" && !strings.Contains(text, " by "+e.By) {
 			text += " (by " + e.By + ")"
 		}
 		rows = append(rows, []string{clock(e.At), e.Kind, text})

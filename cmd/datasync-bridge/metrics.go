@@ -47,12 +47,9 @@ func newMetrics(s *sqlite.Store, cfg *config.Config) *metrics {
 		planning: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "bridge_event_planning_seconds", Help: "Time from an event's arrival to its committed plan.",
 			Buckets: []float64{.005, .025, .1, .5, 1, 5, 30, 120}}),
-		failures: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "bridge_plan_failures_total", Help: "Events or timers that could not be planned or applied at one try."}),
-		conditions: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "bridge_rule_conditions_failed_total", Help: "Conditions (when:) that failed on an event, so that their rule did not match."}),
-		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "bridge_plan_conflicts_total", Help: "Plans made again because what they were made from had changed."}),
+		failures:   counter("bridge_plan_failures_total", "Events or timers that could not be planned or applied at one try."),
+		conditions: counter("bridge_rule_conditions_failed_total", "Conditions (when:) that failed on an event, so that their rule did not match."),
+		conflicts:  counter("bridge_plan_conflicts_total", "Plans made again because what they were made from had changed."),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bridge_delivery_attempts_total", Help: "Calls to notifiers by kind of notification and result."}, []string{"notifier", "kind", "result"}),
 		sending: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -184,4 +181,8 @@ func counts(s sqlite.Stats) map[string]int64 {
 		m["deliveries.dead"] += int64(n)
 	}
 	return m
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 }

@@ -20,14 +20,10 @@ type pollMetrics struct {
 
 func newPollMetrics() pollMetrics {
 	return pollMetrics{
-		missed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "bridge_missed_by_webhook_total", Help: "Failures that polling told first, because no webhook had come."}),
-		late: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "bridge_webhooks_late_total", Help: "Webhooks that came after polling had told their failure."}),
-		cleared: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "bridge_reconcile_cleared_total", Help: "Open transactions that polling found failed no longer."}),
-		failed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "bridge_reconcile_failures_total", Help: "Polls that Datasync did not answer."}),
+		missed:  counter("bridge_missed_by_webhook_total", "Failures that polling told first, because no webhook had come."),
+		late:    counter("bridge_webhooks_late_total", "Webhooks that came after polling had told their failure."),
+		cleared: counter("bridge_reconcile_cleared_total", "Open transactions that polling found failed no longer."),
+		failed:  counter("bridge_reconcile_failures_total", "Polls that Datasync did not answer."),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "bridge_reconcile_duration_seconds", Help: "Time that one poll took.", Buckets: []float64{.1, .5, 1, 5, 30, 120}}),
 	}
@@ -61,12 +57,9 @@ type partnerMetrics struct {
 
 func newPartnerMetrics() partnerMetrics {
 	return partnerMetrics{
-		fetched: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "bridge_partners_fetched_total", Help: "Partners that Datasync told of."}),
-		failed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "bridge_partners_fetch_failures_total", Help: "Partners that Datasync did not tell of when asked."}),
-		reminded: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "bridge_certificate_events_total", Help: "Events on certificates that were computed from what Datasync tells of partners."}),
+		fetched:  counter("bridge_partners_fetched_total", "Partners that Datasync told of."),
+		failed:   counter("bridge_partners_fetch_failures_total", "Partners that Datasync did not tell of when asked."),
+		reminded: counter("bridge_certificate_events_total", "Events on certificates that were computed from what Datasync tells of partners."),
 	}
 }
 

@@ -233,7 +233,7 @@ func invoiceAsked(ctx context.Context, st *stage) (string, error) {
 	}
 	err = st.until(ctx, "the invoice is resent once and delivered", func() bool { return st.ended("INV-70411") == 1 })
 	if n := len(st.sandbox.Runs()) - ran; err == nil && n != 1 {
-		err = fmt.Errorf("Datasync ran it %d times", n)
+		err = fmt.Errorf("the invoice was resent %d times", n)
 	}
 	return "asked, approved, resent once; ended", err
 }

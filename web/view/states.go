@@ -14,6 +14,14 @@ var (
 		incident.RunFailed, incident.RunUnknown, incident.RunRefused, incident.RunDry)
 )
 
+// AuditActions are what "action" may be of a line of the record of deeds.
+var AuditActions = []string{
+	incident.AuditAcknowledged, incident.AuditResolved, incident.AuditRetried, incident.AuditProposed, incident.AuditAsked,
+	incident.AuditApproved, incident.AuditNotApproved, incident.AuditDenied, incident.AuditStarted, incident.AuditEnded,
+	incident.AuditRefused, incident.AuditCleared, incident.AuditStopped, incident.AuditResumed, incident.AuditExported,
+	incident.AuditCalled,
+}
+
 // Words are the spellings of a few states or kinds.
 func Words[S ~string](all ...S) []string {
 	out := make([]string, len(all))
