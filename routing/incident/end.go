@@ -93,10 +93,11 @@ func (c *change) end(t *Telling, text string) {
 
 // dropUntried drops what waits for a notifier and was never attempted. It
 // returns which alarms the notifier thus never heard of, and whether it heard
-// anything at all. An end that waits from before a reopening stays if its
-// opening may have arrived (one that was being sent when it was queued may have
-// been turned away since), and so does what a run did, unless its thread never
-// began: the one message that is left then has it among its notes.
+// anything at all. An end that waits from before a reopening stays, unless the
+// opening before it still waits too: one that was being sent when the end was
+// queued may have been turned away since. What a run did stays as well, unless
+// its thread never began: the one message that is left then has it among its
+// notes.
 func (c *change) dropUntried(notifier string) (untried map[int]bool, heard bool) {
 	untried = map[int]bool{}
 	begun := map[int]bool{}
@@ -109,9 +110,14 @@ func (c *change) dropUntried(notifier string) (untried map[int]bool, heard bool)
 		heard = heard || q.Notifier == notifier && !waits
 	}
 	heard = heard || len(untried) == 0
+	before := map[int]bool{} // alarms listed so far
 	for _, q := range c.inc.Queue {
-		ends := q.Kind == Resolve && (begun[q.Alarm] || !untried[q.Alarm])
-		if q.Notifier != notifier || ends || q.State != Waiting || q.Attempted {
+		if q.Notifier != notifier {
+			continue
+		}
+		before[q.Alarm] = before[q.Alarm] || q.Kind.Alarms()
+		ends := q.Kind == Resolve && (begun[q.Alarm] || !before[q.Alarm])
+		if ends || q.State != Waiting || q.Attempted {
 			continue
 		}
 		if q.Kind != RunResult || !heard {
