@@ -164,7 +164,7 @@ func (t *arrivals) watch(ctx context.Context, store ownStore, log *slog.Logger) 
 
 // remember finds what an earlier process has told and nobody has ended.
 func (t *arrivals) remember(ctx context.Context, store ownStore) error {
-	open, err := store.Incidents(ctx, incident.Filter{State: string(incident.Open), Limit: 1000})
+	open, err := store.Incidents(ctx, incident.Filter{State: string(incident.Open), Source: reconcile.OwnSource, Limit: 1000})
 	if err != nil {
 		return err
 	}

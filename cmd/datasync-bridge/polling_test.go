@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"datasync-bridge/datasync/sandbox"
 	"datasync-bridge/event"
+	"datasync-bridge/routing/incident"
 )
 
 const tellsAll = "\ndefaults: {notify: [ops]}\nrules:\n  - {name: all, match: {}, notify: [ops, pager]}\n"
@@ -122,7 +124,16 @@ func TestSignaturesThatFailAreToldOnceAndAGoodOneEndsIt(t *testing.T) {
 			t.Fatalf("%d messages for ten in a row", n)
 		}
 		fail(200, time.Minute)
-		// A process that begins anew finds what was told.
+		// A process that begins anew finds what was told, whatever else is open.
+		var many incident.Plan
+		for n := range 1001 {
+			id := fmt.Sprintf("in_1%010d00", n)
+			many.Incidents = append(many.Incidents, incident.Incident{ID: id, Key: id, Environment: event.Production, Source: "datasync",
+				State: incident.Open, OpenedAt: a.store.Now()})
+		}
+		if err := a.store.Apply(context.Background(), many); err != nil {
+			t.Fatal(err)
+		}
 		again := newArrivals(a.cfg.Sources, a.store.Now)
 		if err := again.remember(context.Background(), a.store); err != nil || !again.sources["datasync"].told || len(again.news()) != 0 {
 			t.Errorf("another process tells %+v (%v)", again.news(), err)
@@ -136,4 +147,37 @@ func TestSignaturesThatFailAreToldOnceAndAGoodOneEndsIt(t *testing.T) {
 			t.Errorf("%d messages and %d replies tell its end, of %d messages", n, replies, a.openings())
 		}
 	})
+}
+
+// expires is the webhook of a certificate's threshold, as Datasync would send it.
+func (a *asking) expires(ends time.Time, threshold int) {
+	a.t.Helper()
+	a.send("partner.certificate_expiring", "partner.id", "par_1", "partner.name", "Acme", "certificate.id", "crt_1", "certificate.not_after", ends,
+		"certificate.days_remaining", threshold, "certificate.threshold_days", threshold)
+}
+
+func TestAThresholdOfACertificateIsToldOnceHoweverItIsKnown(t *testing.T) {
+	for _, first := range []string{"webhook", "poll"} {
+		t.Run(first+" first", func(t *testing.T) {
+			rehearseAsking(t, "\ndefaults: {notify: [ops]}\n", func(a *asking) {
+				ends := time.Now().Add(31*24*time.Hour - time.Hour).Truncate(time.Second)
+				a.sandbox.PutPartner(sandbox.Partner{ID: "par_1", Name: "Acme", Certificates: []sandbox.Certificate{{ID: "crt_1", Role: "signing", NotAfter: ends}}})
+				if first == "webhook" {
+					a.expires(ends, 30)
+				}
+				a.breaks(sandbox.Transaction{ID: "T1", DocumentType: "850", Partner: sandbox.Partner{ID: "par_1", Name: "Acme"}})
+				a.pass(3 * time.Hour)
+				if first == "poll" {
+					a.expires(ends, 30)
+				}
+				a.pass(2 * time.Hour)
+				if n := a.openings(); n != 2 {
+					t.Errorf("%d messages for a failure and a threshold", n)
+				}
+				if _, replies := a.said("certificate"); replies != 0 {
+					t.Errorf("%d replies repeat the threshold", replies)
+				}
+			})
+		})
+	}
 }

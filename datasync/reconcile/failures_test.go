@@ -327,7 +327,7 @@ func TestAFloodWithinTheOverlapIsGotPast(t *testing.T) {
 		w.o.Observer.Found = func(n int) { total += n }
 		w.stop()
 		w.begin()
-		pass(45 * time.Minute)
+		pass(26 * time.Minute)
 		if total != 20*60*each {
 			t.Errorf("found %d of %d", total, 20*60*each)
 		}

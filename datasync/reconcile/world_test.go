@@ -124,8 +124,8 @@ type api struct {
 	items []datasync.Transaction
 	env   event.Environment
 	// down is what every call answers with; cut makes listings end early.
-	down error
-	cut  bool
+	down  error
+	cut   bool
 	first bool // only the first page is found
 	// timeless listings ignore the time range.
 	timeless bool
