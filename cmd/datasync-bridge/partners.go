@@ -19,6 +19,7 @@ import (
 	"datasync-bridge/config"
 	"datasync-bridge/datasync"
 	"datasync-bridge/datasync/profile"
+	"datasync-bridge/routing/incident"
 )
 
 func (c *cli) partnersCommand() *cobra.Command {
@@ -137,6 +138,9 @@ func (c *cli) createPartner(ctx context.Context, p *profile.Profile) error {
 			*text = ""
 		}
 	}
+	c.recordAfter(ctx, cfg, incident.Audit{
+		Action: incident.AuditCalled, Subject: "create partner " + p.Name, RequestID: answer.RequestID, Result: strings.TrimSpace("created " + answer.ID),
+	})
 	if c.output == "json" {
 		return writeJSON(c.out, answer)
 	}

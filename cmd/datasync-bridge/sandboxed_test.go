@@ -185,6 +185,9 @@ func TestTenFailuresOfWhichThreeWebhooksAreLostAndTwoLateAlertOnceEach(t *testin
 	if marked != 3 {
 		t.Errorf("%d messages say that polling found it, want 3", marked)
 	}
+	if got := s.audited(); got[incident.AuditCalled] != 1 {
+		t.Errorf("the audit holds %v, want the call that subscribed", got)
+	}
 	_, _, page := fetch(t, s.admin+"/metrics", "")
 	for _, want := range []string{"bridge_missed_by_webhook_total 5", "bridge_webhooks_late_total 2"} {
 		if !strings.Contains(page, want) {

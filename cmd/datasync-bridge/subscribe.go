@@ -17,6 +17,7 @@ import (
 	"datasync-bridge/receiver"
 	"datasync-bridge/receiver/mapping"
 	"datasync-bridge/routing"
+	"datasync-bridge/routing/incident"
 )
 
 // documentedTypes are the only event types that Datasync's documentation names.
@@ -107,6 +108,9 @@ func (c *cli) subscribe(ctx context.Context, cfg *config.Config, o subscribing) 
 			return explained(err)
 		}
 		sub.ID, sub.RequestID = made.ID, made.RequestID
+		c.recordAfter(ctx, cfg, incident.Audit{
+			Action: incident.AuditCalled, Subject: "subscribe " + sub.Name, RequestID: made.RequestID, Result: strings.TrimSpace("subscribed " + made.ID),
+		})
 	}
 	switch {
 	case asJSON:

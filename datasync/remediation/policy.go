@@ -64,7 +64,7 @@ var passing = []event.Class{event.Connectivity, event.PartnerFault, event.Platfo
 
 var (
 	receipts = policy{classes: passing}
-	latest   = policy{classes: []event.Class{event.Connectivity, event.AckOverdue}}
+	latest   = policy{classes: []event.Class{event.Connectivity}}
 	goods    = policy{classes: []event.Class{event.Connectivity}, unsent: true, flow: true,
 		why: "a second ship notice means double receiving and a chargeback"}
 	stock    = policy{flow: true, why: "a second one may create new outbound documents"}

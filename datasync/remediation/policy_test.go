@@ -21,7 +21,7 @@ import (
 const resendTable = `
           connectivity authentication certificate configuration integrity partner validation mapping storage platform mdn_timeout mdn_negative functional_reject ack_overdue sla automation quarantine unknown bridge later
 receipts  R            O              O           O             O         R       O          O       R       R        O           O            O                 O           O   X          X          O       X      N
-latest    R            O              O           O             O         O       O          O       O       O        O           O            O                 R           O   X          X          O       X      N
+latest    R            O              O           O             O         O       O          O       O       O        O           O            O                 O           O   X          X          O       X      N
 goods     E            O              O           O             O         O       O          O       O       O        O           O            O                 O           O   X          X          O       X      N
 stock     O            O              O           O             O         O       O          O       O       O        O           O            O                 O           O   X          X          O       X      N
 orders    O            O              O           O             O         O       O          O       O       O        O           O            O                 O           O   X          X          O       X      N

@@ -356,9 +356,15 @@ func TestAwaitedAcknowledgmentNeedsNoFailure(t *testing.T) {
 	} {
 		on(t, func(s *stage) {
 			s.far.acts = deliver
-			id := s.propose(entry(remediation.ModeAuto), func(ev *event.Event) { ev.Class = event.AckOverdue })
+			id := s.propose(approving(), func(ev *event.Event) { ev.Class = event.AckOverdue })
 			s.far.told(func(r *remediation.Reading) { r.Status = status })
 			s.work()
+			if s.run(id).State == incident.RunAwaiting {
+				if err := s.desk.Approve(s.Context(), []string{id}, "ana", ""); err != nil {
+					s.Fatal(err)
+				}
+				s.pass(time.Second)
+			}
 			if run := s.run(id); run.State != want {
 				s.Errorf("%q: %s (%s), want %s", status, run.State, run.Why, want)
 			}

@@ -407,8 +407,8 @@ func TestOutcomeWaitsForTheStore(t *testing.T) {
 	}
 }
 
-// The whole way: an overdue acknowledgment, a run through the real client at
-// the sandbox, and the transaction repaired there.
+// The whole way: a status that did not get through, a run through the real
+// client at the sandbox, and the transaction repaired there.
 func TestRunRepairsAtTheSandbox(t *testing.T) {
 	far := sandbox.New(sandbox.Options{})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -425,10 +425,8 @@ func TestRunRepairsAtTheSandbox(t *testing.T) {
 		}
 	})
 	h := newHouse(t)
-	txn := far.Put(sandbox.Transaction{DocumentType: "214", AwaitsReceipt: "997"})
-	inc := h.fail(compile(t, auto, entry(remediation.ModeAuto)), txn, func(ev *event.Event) {
-		ev.Type, ev.Class = "acknowledgment.overdue", event.AckOverdue
-	})
+	txn := far.Put(sandbox.Transaction{DocumentType: "214", Status: "failed"})
+	inc := h.fail(compile(t, auto, entry(remediation.ModeAuto)), txn)
 	h.work(datasync.New(datasync.Config{
 		BaseURL: "http://" + ln.Addr().String() + "/v1", ClientID: "sandbox", ClientSecret: "sandbox-secret",
 	}, outbound.New(outbound.Config{}), datasync.Options{}))
@@ -437,7 +435,7 @@ func TestRunRepairsAtTheSandbox(t *testing.T) {
 	if len(got) != 1 || got[0].Key != run.Key || got[0].ID != run.RemoteID || got[0].Transaction != txn || run.RequestID == "" {
 		t.Errorf("the sandbox ran %+v, the bridge holds %+v", got, run)
 	}
-	if after, _ := far.Transaction(txn); after.Status != "delivered" || after.AwaitsReceipt != "" {
+	if after, _ := far.Transaction(txn); after.Status != "delivered" {
 		t.Errorf("transaction %+v is not repaired", after)
 	}
 }
