@@ -33,57 +33,11 @@ func (s *Store) Load(ctx context.Context, q incident.Query) (v incident.View, er
 }
 
 func load(ctx context.Context, r reader, q incident.Query) (v incident.View, err error) {
-	var rows []int64
-	want := func(row int64) {
-		if row != 0 && !slices.Contains(rows, row) {
-			rows = append(rows, row)
-		}
-	}
-	if q.Key != "" {
-		row, err := byKey(ctx, r, q)
-		if err != nil {
-			return v, err
-		}
-		want(row)
-	}
 	if v.Matched, err = matched(ctx, r, q); err != nil {
 		return v, err
 	}
 	if v.Recoveries, err = recoveries(ctx, r, q); err != nil {
 		return v, err
-	}
-	for _, m := range v.Matched {
-		row, _ := rowOf(incidentID, m.Incident)
-		want(row)
-	}
-	if q.RunKey != "" {
-		runs, err := queryRuns(ctx, r, ofKey, string(q.Environment), q.RunKey)
-		if err != nil {
-			return v, err
-		}
-		for i := range runs { // one at most
-			v.Run = &runs[i]
-			row, err := rowOrNone(incidentID, runs[i].Incident)
-			if err != nil {
-				return v, err
-			}
-			want(row)
-		}
-	}
-	for _, id := range q.Incidents {
-		row, err := rowOf(incidentID, id)
-		if err != nil {
-			return v, err
-		}
-		want(row)
-	}
-	if q.Delivery != "" {
-		d, row, err := queued(ctx, r, q.Delivery)
-		if err != nil {
-			return v, err
-		}
-		v.Delivery = d
-		want(row)
 	}
 	if q.Notice != "" {
 		if v.Notice, err = notice(ctx, r, q.Notice); err != nil {
@@ -94,6 +48,10 @@ func load(ctx context.Context, r reader, q incident.Query) (v incident.View, err
 		if v.Partner, err = knownPartner(ctx, r, q.Environment, q.Partner); err != nil {
 			return v, err
 		}
+	}
+	rows, err := concerned(ctx, r, q, &v)
+	if err != nil {
+		return v, err
 	}
 	for _, row := range rows {
 		i, err := loadIncident(ctx, r, row)
@@ -106,6 +64,61 @@ func load(ctx context.Context, r reader, q incident.Query) (v incident.View, err
 		v.Incidents = append(v.Incidents, i)
 	}
 	return v, nil
+}
+
+// concerned tells which incidents a query is about, each once: by key, by what
+// was matched, by a run or a delivery (which it puts into the view), by id.
+func concerned(ctx context.Context, r reader, q incident.Query, v *incident.View) (rows []int64, err error) {
+	want := func(row int64) {
+		if row != 0 && !slices.Contains(rows, row) {
+			rows = append(rows, row)
+		}
+	}
+	named := func(id string) error {
+		row, err := rowOrNone(incidentID, id)
+		want(row)
+		return err
+	}
+	if q.Key != "" {
+		row, err := byKey(ctx, r, q)
+		if err != nil {
+			return nil, err
+		}
+		want(row)
+	}
+	for _, m := range v.Matched {
+		if err := named(m.Incident); err != nil {
+			return nil, err
+		}
+	}
+	if q.RunKey != "" {
+		runs, err := queryRuns(ctx, r, ofKey, string(q.Environment), q.RunKey)
+		if err != nil {
+			return nil, err
+		}
+		for i := range runs { // one at most
+			v.Run = &runs[i]
+			if err := named(runs[i].Incident); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, id := range q.Incidents {
+		row, err := rowOf(incidentID, id)
+		if err != nil {
+			return nil, err
+		}
+		want(row)
+	}
+	if q.Delivery != "" {
+		d, row, err := queued(ctx, r, q.Delivery)
+		if err != nil {
+			return nil, err
+		}
+		v.Delivery = d
+		want(row)
+	}
+	return rows, nil
 }
 
 // byKey finds the open incident of a key, else the one resolved last.
