@@ -64,6 +64,7 @@ func settings(cfg *config.Config) incident.Settings {
 	if r := cfg.Datasync.Reconcile; r != nil {
 		s.Overlap = r.Overlap
 	}
+	s.WantPartners = cfg.Datasync.Enrich != nil
 	if a := d.RetryingAlert; a != nil {
 		s.RetryingAttempts, s.RetryingAfter = a.Attempts, a.After
 	}

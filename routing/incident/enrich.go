@@ -13,10 +13,10 @@ import (
 const maxPartnerID = 200
 
 // partnerOf is the partner whose row may fill what the event leaves out, "" for
-// an event that is told to nobody.
+// an event that is told to nobody, and where none are kept.
 func (m *Machine) partnerOf(ev event.Event) string {
 	id := ev.Text(event.PartnerID)
-	if ev.Quarantine != "" || len(id) > maxPartnerID || !m.mayOpen(ev) && m.Effect(ev) != event.Note {
+	if !m.WantPartners || ev.Quarantine != "" || len(id) > maxPartnerID || !m.mayOpen(ev) && m.Effect(ev) != event.Note {
 		return ""
 	}
 	return id

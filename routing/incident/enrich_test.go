@@ -147,3 +147,11 @@ func TestPolling7_WhatNoMessageShowsEditsNothing(t *testing.T) {
 		t.Errorf("a sandbox's partner changes production: %+v", plan.Incidents)
 	}
 }
+
+func TestWherePartnersAreNotKeptNoneIsWanted(t *testing.T) {
+	w := newWorld(t, func(s *Settings) { s.WantPartners = false })
+	w.event(failed("T1"))
+	if len(w.wanted) != 0 {
+		t.Errorf("%v is wanted by nobody", w.wanted)
+	}
+}

@@ -26,8 +26,12 @@ type Settings struct {
 	RetryingAttempts int
 	RetryingAfter    time.Duration
 	// Overlap is how far apart a webhook and a poll may tell one failure (see
-	// datasync.reconcile.overlap); 0 means 15 minutes.
+	// datasync.reconcile.overlap); 0 where nothing is polled, and then failures
+	// leave no marks.
 	Overlap time.Duration
+	// WantPartners reports that partners are kept (datasync.enrich): their ids are
+	// wanted, and what is known of them fills messages.
+	WantPartners bool
 	// Config is the hash of the configuration that these come from.
 	Config string
 }

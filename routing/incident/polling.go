@@ -8,9 +8,6 @@ import (
 	"datasync-bridge/event"
 )
 
-// defaultOverlap is how far apart a webhook and a poll may tell one failure.
-const defaultOverlap = 15 * time.Minute
-
 // listed is how a poll's confirmation reads on a timeline.
 const listed = "still listed as failed by Datasync, found by polling"
 
@@ -88,11 +85,7 @@ func (d *draft) repeat(mark *Recovery, why, line string) {
 // toldBefore returns the mark of a failure that a poll repeats, nil for none:
 // the same moment, or one within the overlap and no recovery since.
 func (d *draft) toldBefore(id string) *Recovery {
-	overlap := d.m.Overlap
-	if overlap <= 0 {
-		overlap = defaultOverlap
-	}
-	near := func(t time.Time) bool { return d.ev.OccurredAt.Sub(t).Abs() <= overlap }
+	near := func(t time.Time) bool { return d.ev.OccurredAt.Sub(t).Abs() <= d.m.Overlap }
 	for _, kind := range []string{markFailed, markPolled} {
 		mark := d.mark(id, kind)
 		if mark == nil {
@@ -216,7 +209,7 @@ func (c *change) stayOpen(at time.Time) {
 // something unsigned, and an overdue acknowledgment or a deadline is no failure.
 func failure(d *draft, incident string) []Recovery {
 	txn := byTransaction(d.ev)
-	if txn == nil || !d.ev.Authentic || retrying(d.ev) {
+	if txn == nil || d.m.Overlap <= 0 || !d.ev.Authentic || retrying(d.ev) {
 		return nil
 	}
 	switch d.ev.Class {

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -189,6 +190,14 @@ func TestPolling2_APollVouchesForWhatNothingSigned(t *testing.T) {
 	outcome(t, w2.event(polledFailure("T1", to("pager"), occurred(start))), Opened)
 }
 
+func TestPolling3_WhereNothingPollsFailuresLeaveNoMark(t *testing.T) {
+	w := newWorld(t, func(s *Settings) { s.Overlap = 0 })
+	w.event(failed("T1"))
+	if len(w.recoveries) != 0 {
+		t.Errorf("marks %v are written for nobody", w.recoveries)
+	}
+}
+
 func TestPolling3_WithinTheOverlapItIsOnlyConfirmed(t *testing.T) {
 	minutes := func(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
 	for _, tt := range []struct {
@@ -214,7 +223,7 @@ func TestPolling3_WithinTheOverlapItIsOnlyConfirmed(t *testing.T) {
 			happens("mdn.received", event.Settle, event.UnknownClass, about("T1"), occurred(minutes(55)))}, 50, 300, Confirmed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t, func(s *Settings) { s.Overlap = tt.overlap })
+			w := newWorld(t, func(s *Settings) { s.Overlap = cmp.Or(tt.overlap, s.Overlap) })
 			w.pass(60 * time.Minute)
 			id := w.event(failed("T1", occurred(minutes(tt.told)))).Incident
 			w.byHand(id)

@@ -63,7 +63,7 @@ func settings() Settings {
 			event.Warning: event.Span(24 * time.Hour), event.Info: event.Never,
 		},
 		StaleAfter: event.Span(12 * time.Hour), CloseAfter: event.Span(72 * time.Hour),
-		ReopenWithin: 30 * time.Minute, Config: "hash",
+		ReopenWithin: 30 * time.Minute, Config: "hash", Overlap: 15 * time.Minute, WantPartners: true,
 	}
 }
 
