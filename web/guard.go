@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"mime"
 	"net"
@@ -69,8 +70,12 @@ func nameRequest(c *fiber.Ctx) string {
 	return id
 }
 
-// admissible refuses requests that a page of another site can cause.
+// admissible refuses what is too large, and requests that a page of another
+// site can cause.
 func (s *Server) admissible(c *fiber.Ctx) error {
+	if len(c.Request().Body()) > maxBody {
+		return problem(fiber.StatusRequestEntityTooLarge, "request_entity_too_large", fmt.Sprintf("a body may have %d bytes", maxBody))
+	}
 	if !s.hostAllowed(c) {
 		// Otherwise a name that an attacker points at this address (DNS
 		// rebinding) would make its pages same-origin with the API.

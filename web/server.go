@@ -112,7 +112,10 @@ type Options struct {
 
 // Bounds on one request. The API's own bodies are tiny.
 const (
-	maxBody      = 64 << 10
+	maxBody = 64 << 10
+	// readBody is what is read before it is refused: who is cut off while still
+	// writing sees a reset instead of the reason.
+	readBody     = 4 * maxBody
 	patience     = 10 * time.Second
 	shutdownTime = 10 * time.Second
 )
@@ -158,7 +161,7 @@ func (s *Server) build() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName: "datasync-bridge", Immutable: true, DisableStartupMessage: true,
 		CaseSensitive: true, // one spelling of an address, also for the log of deeds
-		BodyLimit:     maxBody, Concurrency: 256, ReadBufferSize: 16 << 10, DisablePreParseMultipartForm: true,
+		BodyLimit:     readBody, Concurrency: 256, ReadBufferSize: 16 << 10, DisablePreParseMultipartForm: true,
 		ReadTimeout: patience, WriteTimeout: 3 * patience, IdleTimeout: 60 * time.Second,
 		ErrorHandler: s.failed,
 	})

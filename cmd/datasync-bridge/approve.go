@@ -68,7 +68,7 @@ func (c *cli) approve(ctx context.Context, o approving) error {
 	if err := c.withDeeds(ctx, func(d deeds) error { return d.ApproveRuns(ctx, o.ids, o.why) }); err != nil {
 		return named(err, strings.Join(o.ids, ", "))
 	}
-	_, err := fmt.Fprintln(c.out, strings.Join(o.ids, "\n")+"\napproved")
+	_, err := fmt.Fprintln(c.out, strings.Join(o.ids, " approved\n")+" approved")
 	return err
 }
 
