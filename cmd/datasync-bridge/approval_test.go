@@ -131,7 +131,7 @@ func TestAnApprovalFromTwoPlacesAtOnceIsOneRun(t *testing.T) {
 func TestALargeInvoiceTakesTwoPeople(t *testing.T) {
 	t.Parallel()
 	d, s, id := asked(t, "12000.00", sandbox.Options{})
-	if o := s.by("ana", "runs", "approve", id); o.code != exitOK {
+	if o := s.by("ana", "runs", "approve", id); o.code != exitOK || !strings.Contains(o.out, "1 more must approve it") {
 		t.Fatalf("ana approved: %v", o)
 	}
 	if o := s.by("ana", "runs", "approve", id); o.code == exitOK {

@@ -68,8 +68,20 @@ func (c *cli) approve(ctx context.Context, o approving) error {
 	if err := c.withDeeds(ctx, func(d deeds) error { return d.ApproveRuns(ctx, o.ids, o.why) }); err != nil {
 		return named(err, strings.Join(o.ids, ", "))
 	}
-	_, err := fmt.Fprintln(c.out, strings.Join(o.ids, " approved\n")+" approved")
-	return err
+	return c.withReader(ctx, func(s *sqlite.Store) error {
+		for _, id := range o.ids {
+			r, err := s.Run(ctx, id)
+			if err != nil {
+				return err
+			}
+			more := ""
+			if missing := r.Approval.Needed - len(r.Approval.Given); r.State == incident.RunAwaiting && missing > 0 {
+				more = fmt.Sprintf("; %d more must approve it by %s", missing, clock(r.Approval.Expires))
+			}
+			fmt.Fprintf(c.out, "%s approved%s\n", id, more)
+		}
+		return nil
+	})
 }
 
 // awaiting lists the runs that wait in an incident, for the person to see
