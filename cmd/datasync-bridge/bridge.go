@@ -82,6 +82,9 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 		return err
 	}
 	api := datasync.New(b.cfg.Datasync, client, datasync.Options{Log: b.log})
+	if b.cfg.Datasync.Configured() {
+		b.metrics.watchAPI(api.Healthy)
+	}
 	b.worker = remediation.NewWorker(b.store, parts.machine, api, remediation.NewReader(api), remediation.WorkerOptions{
 		Log: b.log, Environment: b.cfg.Datasync.Environment, Config: func() string { return b.cfg.Hash },
 		Idempotent: b.cfg.Datasync.Idempotency.ConfirmedBy != "",

@@ -65,10 +65,23 @@ func newMetrics(s *sqlite.Store, cfg *config.Config) *metrics {
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.answering, m.planned, m.planning, m.failures, m.conditions, m.conflicts,
 		m.attempts, m.sending, m.repeatable, build, waiting{s},
-		m.polls.missed, m.polls.late, m.polls.cleared, m.polls.failed, m.polls.took,
+		m.polls.missed, m.polls.late, m.polls.cleared, m.polls.failed, m.polls.took, m.polls.skipped,
 		m.partners.fetched, m.partners.failed, m.partners.reminded,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// watchAPI shows whether Datasync's API is called, or left alone because it
+// failed several times in a row.
+func (m *metrics) watchAPI(healthy func() bool) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "bridge_datasync_up", Help: "1 while Datasync's API is called, 0 while it is left alone after failures."},
+		func() float64 {
+			if healthy() {
+				return 1
+			}
+			return 0
+		}))
 }
 
 func (m *metrics) handler() http.Handler {

@@ -16,6 +16,7 @@ import (
 type pollMetrics struct {
 	missed, late, cleared, failed prometheus.Counter
 	took                          prometheus.Histogram
+	skipped                       *prometheus.CounterVec
 }
 
 func newPollMetrics() pollMetrics {
@@ -24,6 +25,8 @@ func newPollMetrics() pollMetrics {
 		late:    counter("bridge_webhooks_late_total", "Webhooks that came after polling had told their failure."),
 		cleared: counter("bridge_reconcile_cleared_total", "Open transactions that polling found failed no longer."),
 		failed:  counter("bridge_reconcile_failures_total", "Polls that Datasync did not answer."),
+		skipped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bridge_reconcile_skipped_total", Help: "What polls listed and could not take, by why; unread: a minute in which more failed than a listing shows."}, []string{"why"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "bridge_reconcile_duration_seconds", Help: "Time that one poll took.", Buckets: []float64{.1, .5, 1, 5, 30, 120}}),
 	}
@@ -34,6 +37,7 @@ func (m pollMetrics) observer() reconcile.Observer {
 		Cleared:    func(n int) { m.cleared.Add(float64(n)) },
 		Polled:     func(took time.Duration) { m.took.Observe(took.Seconds()) },
 		PollFailed: m.failed.Inc,
+		Skipped:    func(why string, n int) { m.skipped.WithLabelValues(why).Add(float64(n)) },
 	}
 }
 

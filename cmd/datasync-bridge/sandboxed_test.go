@@ -189,7 +189,7 @@ func TestTenFailuresOfWhichThreeWebhooksAreLostAndTwoLateAlertOnceEach(t *testin
 		t.Errorf("the audit holds %v, want the call that subscribed", got)
 	}
 	_, _, page := fetch(t, s.admin+"/metrics", "")
-	for _, want := range []string{"bridge_missed_by_webhook_total 5", "bridge_webhooks_late_total 2"} {
+	for _, want := range []string{"bridge_missed_by_webhook_total 5", "bridge_webhooks_late_total 2", "bridge_datasync_up 1"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the metrics do not say %q", want)
 		}

@@ -343,12 +343,11 @@ func TestReloadVoidsWhatHasNotStarted(t *testing.T) {
 			}
 		}
 		s.want(fresh, incident.RunAwaiting, 0)
-		// And at once where the worker is told.
+		// And while it runs, at its next look.
 		s.mu.Lock()
 		s.config = "hash 3"
 		s.mu.Unlock()
-		s.worker.ConfigChanged()
-		synctest.Wait()
+		s.pass(31 * time.Second)
 		s.want(fresh, incident.RunRefused, 0)
 	})
 }

@@ -131,22 +131,13 @@ type Worker struct {
 	client  Client
 	reader  Reader
 	o       WorkerOptions
-	nudge   chan struct{} // capacity 1: the configuration changed
-	swept   *string       // the configuration that was swept for last
-	looked  time.Time     // when what awaits approval was looked through last
+	swept   *string   // the configuration that was swept for last
+	looked  time.Time // when what awaits approval was looked through last
 }
 
 // NewWorker returns a worker; Run makes it work.
 func NewWorker(store Store, planner Planner, client Client, reader Reader, o WorkerOptions) *Worker {
-	return &Worker{store: store, planner: planner, client: client, reader: reader, o: o.withDefaults(), nudge: make(chan struct{}, 1)}
-}
-
-// ConfigChanged makes the worker look now at what another configuration voids.
-func (w *Worker) ConfigChanged() {
-	select {
-	case w.nudge <- struct{}{}:
-	default:
-	}
+	return &Worker{store: store, planner: planner, client: client, reader: reader, o: o.withDefaults()}
 }
 
 // Run carries runs out until ctx is done. A call in hand is finished and its
@@ -318,7 +309,6 @@ func (w *Worker) pause(ctx context.Context, changed <-chan struct{}, next time.T
 	defer timer.Stop()
 	select {
 	case <-changed:
-	case <-w.nudge:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
