@@ -15,16 +15,19 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"time"
 
 	"datasync-bridge/datasync"
 	"datasync-bridge/datasync/remediation"
 	"datasync-bridge/dispatch"
+	"datasync-bridge/event"
 	"datasync-bridge/notifiers/pagerduty"
 	"datasync-bridge/notifiers/slack"
 	"datasync-bridge/notifiers/terminal"
 	"datasync-bridge/outbound"
 	"datasync-bridge/receiver"
 	"datasync-bridge/routing"
+	"datasync-bridge/routing/calendar"
 	"datasync-bridge/store"
 	"datasync-bridge/web"
 )
@@ -42,6 +45,11 @@ type Config struct {
 	Notifiers    []Notifier           `koanf:"notifiers"`
 	Defaults     routing.Defaults     `koanf:"defaults"`
 	Rules        []routing.Rule       `koanf:"rules"`
+	Calendars    []calendar.Config    `koanf:"calendars"`
+	Digests      []routing.Digest     `koanf:"digests"`
+	Silences     []routing.Silence    `koanf:"silences"`
+	Inhibit      []routing.Inhibit    `koanf:"inhibit"`
+	Heartbeat    *Heartbeat           `koanf:"heartbeat"`
 	Remediations []remediation.Config `koanf:"remediations"`
 
 	// Hash is the SHA-256 of the file, in hex; recorded with each decision.
@@ -62,6 +70,13 @@ type Notifier struct {
 	// Retired notifiers get nothing new; they are told how their open
 	// incidents end.
 	Retired bool `koanf:"retired"`
+}
+
+// Heartbeat lets an outside dead man's switch notice that the bridge is silent.
+type Heartbeat struct {
+	// URL is called by GET; like a webhook's, it is a secret.
+	URL   event.Secret  `koanf:"url"`
+	Every time.Duration `koanf:"every"` // default 1m
 }
 
 // Options is what may lie over the file.
@@ -140,5 +155,8 @@ func (c *Config) ShortHash() string { return c.Hash[:min(12, len(c.Hash))] }
 
 // Routing is the part that routing compiles.
 func (c *Config) Routing() routing.Config {
-	return routing.Config{Defaults: c.Defaults, Rules: c.Rules}
+	return routing.Config{
+		Defaults: c.Defaults, Rules: c.Rules, Calendars: c.Calendars,
+		Digests: c.Digests, Silences: c.Silences, Inhibit: c.Inhibit,
+	}
 }

@@ -4,12 +4,48 @@ import (
 	"time"
 
 	"datasync-bridge/event"
+	"datasync-bridge/routing/calendar"
+	"datasync-bridge/routing/incident"
 )
 
 // Config holds the sections that routing owns.
 type Config struct {
-	Defaults Defaults `koanf:"defaults"`
-	Rules    []Rule   `koanf:"rules"`
+	Defaults  Defaults          `koanf:"defaults"`
+	Rules     []Rule            `koanf:"rules"`
+	Calendars []calendar.Config `koanf:"calendars"`
+	Digests   []Digest          `koanf:"digests"`
+	Silences  []Silence         `koanf:"silences"`
+	Inhibit   []Inhibit         `koanf:"inhibit"`
+}
+
+// Digest is a message that gathers what its rules leave to it, by partner.
+type Digest struct {
+	Name string `koanf:"name"`
+	// Calendar gives the days: those on which it opens at all.
+	Calendar string `koanf:"calendar"`
+	// At is the time of day in the calendar's zone, such as "08:00".
+	At   string `koanf:"at"`
+	Line int    `koanf:"-"`
+}
+
+// Silence keeps what matches quiet from From until Until.
+type Silence struct {
+	ID    string       `koanf:"id"`
+	Match Match        `koanf:"match"`
+	From  event.Moment `koanf:"from"`
+	Until event.Moment `koanf:"until"`
+	By    string       `koanf:"by"`
+	Why   string       `koanf:"why"`
+	Line  int          `koanf:"-"`
+}
+
+// Inhibit lets an open incident that By matches keep those that Mutes matches
+// from being told, where all fields of Same are present and equal on both sides.
+type Inhibit struct {
+	By    Match    `koanf:"by"`
+	Mutes Match    `koanf:"mutes"`
+	Same  []string `koanf:"same"`
+	Line  int      `koanf:"-"`
 }
 
 // Defaults apply where no rule says otherwise.
@@ -35,6 +71,16 @@ type Defaults struct {
 	// Severity is tried in order and ends with a catch-all. Default: the
 	// event catalogue's column.
 	Severity []SeverityRule `koanf:"severity"`
+	// Title, Text and Fields are templates for messages where no rule has one.
+	Title  string          `koanf:"title"`
+	Text   string          `koanf:"text"`
+	Fields []TemplateField `koanf:"fields"`
+}
+
+// TemplateField is one labelled line of a message; an empty result is left out.
+type TemplateField struct {
+	Name string `koanf:"name"`
+	Text string `koanf:"text"`
 }
 
 // RetryingAlert is whichever comes first.
@@ -103,6 +149,18 @@ type Rule struct {
 	Group     Group      `koanf:"group"`
 	Escalate  []Escalate `koanf:"escalate"`
 	Remediate string     `koanf:"remediate"`
+	// OnlyDuring names the calendar during which the rule may tell its
+	// notifiers; Outside says what becomes of the rest: delay (the default),
+	// digest or drop.
+	OnlyDuring string           `koanf:"only_during"`
+	Outside    incident.Outside `koanf:"outside"`
+	// Digest names the digest that tells the rule's notifiers: outside of
+	// OnlyDuring, or, without that, always.
+	Digest string `koanf:"digest"`
+	// Title, Text and Fields are templates of what messages say.
+	Title  string          `koanf:"title"`
+	Text   string          `koanf:"text"`
+	Fields []TemplateField `koanf:"fields"`
 	// Line is where the rule stands in the file.
 	Line int `koanf:"-"`
 }

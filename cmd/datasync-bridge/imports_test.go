@@ -21,7 +21,10 @@ var rooms = map[string][]string{
 	"receiver":               {"event", "receiver/signature", "receiver/mapping"},
 	"receiver/signature":     {"event"},
 	"receiver/mapping":       {"event"},
-	"routing":                {"event", "routing/incident"},
+	"routing":                {"event", "routing/incident", "routing/calendar", "routing/wording"},
+	"routing/calendar":       {},
+	"routing/wording":        {"event"},
+	"trial":                  {"event", "routing", "routing/incident"},
 	"routing/incident":       {"event"},
 	"dispatch":               {"event", "routing", "routing/incident", "notifiers"},
 	"notifiers":              {"event", "routing/incident"},
@@ -42,7 +45,7 @@ var rooms = map[string][]string{
 	"web":                    {"event", "routing/incident", "web/view"},
 	"web/view":               {"event", "routing/incident"},
 	"web/client":             {"event", "routing/incident", "web/view"},
-	"config":                 {"event", "outbound", "receiver", "receiver/signature", "receiver/mapping", "routing", "routing/incident", "dispatch", "notifiers", "notifiers/slack", "notifiers/pagerduty", "notifiers/terminal", "store", "datasync", "datasync/remediation", "web"},
+	"config":                 {"event", "outbound", "receiver", "receiver/signature", "receiver/mapping", "routing", "routing/calendar", "routing/wording", "routing/incident", "dispatch", "notifiers", "notifiers/slack", "notifiers/pagerduty", "notifiers/terminal", "store", "datasync", "datasync/remediation", "web"},
 	"cmd/datasync-bridge":    {"*"},
 }
 
@@ -57,6 +60,7 @@ var outside = map[string][]string{
 	"github.com/knadh/koanf/v2":           {"config"},
 	"github.com/goccy/go-yaml":            {"config"},
 	"github.com/expr-lang/expr":           {"routing"},
+	"github.com/prometheus/alertmanager":  {"routing/calendar"},
 	"github.com/spf13/cobra":              {"cmd/datasync-bridge"},
 	"github.com/prometheus/client_golang": {"cmd/datasync-bridge", "web"},
 }

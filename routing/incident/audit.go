@@ -77,6 +77,9 @@ const (
 	AuditCleared      = "run.cleared" // a person settled an unclear outcome
 	AuditStopped      = "runs.stopped"
 	AuditResumed      = "runs.resumed"
+	AuditSilenced     = "silence.added"
+	AuditUnsilenced   = "silence.expired"
+	AuditReloaded     = "config.reloaded"
 	AuditExported     = "exported"
 	AuditCalled       = "datasync.called" // a person's own call by command
 )

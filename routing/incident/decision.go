@@ -60,6 +60,25 @@ type Decision struct {
 	Errors []string
 	// Reasons are further sentences for explain, in the order they came up.
 	Reasons []string
+	// Causes are handles by which this event's incident is found as the cause
+	// of others; CausedBy are those at which its own cause is looked for.
+	Causes   []string `json:",omitempty"`
+	CausedBy []string `json:",omitempty"`
+	// TitleFrom, TextFrom and FieldsFrom name the rules whose templates word
+	// the message, "defaults" for those, "" for none.
+	TitleFrom  string `json:",omitempty"`
+	TextFrom   string `json:",omitempty"`
+	FieldsFrom string `json:",omitempty"`
+	// Silence is the silence that held for the event when it was planned, ""
+	// for none; Held says for each notifier that is not told now why not.
+	Silence string       `json:",omitempty"`
+	Held    []HeldRouted `json:",omitempty"`
+}
+
+// HeldRouted is a notifier that an event's plan held back.
+type HeldRouted struct {
+	Notifier string
+	Held
 }
 
 // MatchedRule names a rule that matched.
@@ -77,6 +96,9 @@ type Routed struct {
 	// Instead is the pager that this one replaces, and Why.
 	Instead string
 	Why     string
+	// Windows are those of the rules that name it, nil where at least one of
+	// them may tell it at any time.
+	Windows []Window `json:",omitempty"`
 }
 
 // Group is how openings are gathered.

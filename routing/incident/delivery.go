@@ -25,6 +25,7 @@ const (
 	ApprovalAsk  DeliveryKind = "approval" // a run waits for a person's consent
 	Counted      DeliveryKind = "counted"  // hourly count of a flapping incident
 	Noticed      DeliveryKind = "notice"   // not about an incident
+	DigestTold   DeliveryKind = "digest"   // many incidents in one message (Snapshot.Digest)
 )
 
 // Alarms reports whether the kind may ring, and so deserves a fallback.
@@ -165,4 +166,10 @@ type Snapshot struct {
 	Held      []string
 	HoldFor   string
 	HoldUntil time.Time
+	// Symptoms are incidents that this one explains; MoreSymptoms counts those
+	// that are not listed.
+	Symptoms     []Symptom `json:",omitempty"`
+	MoreSymptoms int       `json:",omitempty"`
+	// Digest is what a DigestTold tells, nil for all other kinds.
+	Digest *DigestView `json:",omitempty"`
 }

@@ -105,6 +105,12 @@ type Incident struct {
 	// remediation: one request with its list.
 	Awaiting []AwaitedRuns
 
+	// Causes are open incidents that explain this one: it is not told while one
+	// of them is open. Symptoms are those that it explains itself.
+	Causes       []string  `json:",omitempty"`
+	Symptoms     []Symptom `json:",omitempty"`
+	MoreSymptoms int       `json:",omitempty"`
+
 	// Version is 0 for a new incident; Apply stores Version+1 if the row still has Version.
 	Version int64
 
@@ -182,6 +188,10 @@ type Telling struct {
 	At     time.Time
 	// Over reports that the end was told (or that there is nothing to end).
 	Over bool
+	// Windows are when it may be told, nil for always.
+	Windows []Window `json:",omitempty"`
+	// Held is why it was not told what it should know, nil for nothing.
+	Held *Held `json:",omitempty"`
 }
 
 // Escalation is one step that is still to come, or done.
@@ -208,6 +218,8 @@ type Lead struct {
 	OccurredAt time.Time
 	// Fields is the event's normalized payload, each text cut to 1,000 runes.
 	Fields map[string]any
+	// Words are the texts that its rules gave it.
+	Words Words `json:",omitzero"`
 }
 
 // Member is what an event is about.

@@ -32,6 +32,13 @@ type Settings struct {
 	// WantPartners reports that partners are kept (datasync.enrich): their ids are
 	// wanted, and what is known of them fills messages.
 	WantPartners bool
+	// Calendars and Digests are known by the names that windows have for them;
+	// one that is missing holds nothing back.
+	Calendars map[string]Calendar
+	Digests   map[string]Schedule
+	// Silences and Wording may be nil: nothing is silenced, nothing is worded.
+	Silences Silences
+	Wording  Wording
 	// Config is the hash of the configuration that these come from.
 	Config string
 }

@@ -27,6 +27,8 @@ type Query struct {
 	Partner string
 	// RunKey loads the run of Environment that has this key, and its incident.
 	RunKey string
+	// Digest loads the items of a digest by key.
+	Digest string
 }
 
 // View is what was loaded, at one moment.
@@ -40,6 +42,8 @@ type View struct {
 	// Partner is nil where nothing is known yet.
 	Partner *Partner
 	Run     *Run
+	// Digest is nil where there is no item.
+	Digest *DigestView
 }
 
 // MatchedMember is a member with the incident it belongs to.
@@ -82,6 +86,13 @@ type Plan struct {
 	Audit []Audit
 	// Notices are upserted by Key; a zero Since deletes.
 	Notices []Notice
+	// Digests are upserted by (Digest, Incident).
+	Digests []DigestItem
+	// Told are keys of digests that this plan tells, with the time: their ended
+	// items are deleted, and View.Digest.Since is that time from then on.
+	ToldDigests []ToldDigest
+	// Silences are upserted by ID; those of the file are never stored.
+	Silences []Silence
 	// Timers are upserted by (Kind, Subject); a zero DueAt deletes.
 	Timers []Timer
 	// Consumed is the timer that led here; its row must be unchanged.
@@ -99,13 +110,25 @@ type Drop struct {
 // TimerKind is what a timer is for; Subject tells whose.
 type TimerKind string
 
-// The kinds. The subject is an incident's, a delivery's or an event's id, or a notice's key.
+// The kinds. The subject of the first four is an incident's, a delivery's or an
+// event's id, or a notice's key.
 const (
 	IncidentTimer TimerKind = "incident"
 	FallbackTimer TimerKind = "fallback"
 	NoticeTimer   TimerKind = "notice"
 	RetryingTimer TimerKind = "retrying"
+	// DigestTimer tells a digest; its subject is the digest's key.
+	DigestTimer TimerKind = "digest"
+	// CauseTimer looks whether a cause is still open; its subject is the muted
+	// incident's id, a space, and the cause's.
+	CauseTimer TimerKind = "cause"
 )
+
+// ToldDigest is a digest and when it was told.
+type ToldDigest struct {
+	Digest string
+	At     time.Time
+}
 
 // Timer is a durable due time on the store's clock; (Kind, Subject) is unique.
 type Timer struct {

@@ -19,7 +19,7 @@ var AuditActions = []string{
 	incident.AuditAcknowledged, incident.AuditResolved, incident.AuditRetried, incident.AuditProposed, incident.AuditAsked,
 	incident.AuditApproved, incident.AuditNotApproved, incident.AuditDenied, incident.AuditStarted, incident.AuditEnded,
 	incident.AuditRefused, incident.AuditCleared, incident.AuditStopped, incident.AuditResumed, incident.AuditExported,
-	incident.AuditCalled,
+	incident.AuditCalled, incident.AuditSilenced, incident.AuditUnsilenced, incident.AuditReloaded,
 }
 
 // Words are the spellings of a few states or kinds.

@@ -137,6 +137,16 @@ type Routed struct {
 	By       []string `json:"by,omitempty"`
 	Instead  string   `json:"instead,omitempty"`
 	Why      string   `json:"why,omitempty"`
+	// Windows are those of the rules that name it, none where it may always be told.
+	Windows []Window `json:"windows,omitempty"`
+}
+
+// Window is when one rule may tell.
+type Window struct {
+	Rule     string `json:"rule"`
+	Calendar string `json:"calendar,omitempty"`
+	Outside  string `json:"outside"`
+	Digest   string `json:"digest,omitempty"`
 }
 
 // EscalateStep adds notifiers After a time, in Go's spelling ("15m0s").
@@ -158,7 +168,11 @@ func OfDecision(d incident.Decision) *Decision {
 		v.Rules = append(v.Rules, Rule(r))
 	}
 	for _, r := range d.Notifiers {
-		v.Notifiers = append(v.Notifiers, Routed(r))
+		routed := Routed{Notifier: r.Notifier, By: r.By, Instead: r.Instead, Why: r.Why}
+		for _, w := range r.Windows {
+			routed.Windows = append(routed.Windows, Window{w.Rule, w.Calendar, string(w.Outside), w.Digest})
+		}
+		v.Notifiers = append(v.Notifiers, routed)
 	}
 	for _, s := range d.Escalate {
 		v.Escalate = append(v.Escalate, EscalateStep{s.Rule, s.After.String(), s.Notify})
