@@ -102,11 +102,21 @@ func (c *Config) checkSources(b *book, below func(string) func(path, text string
 
 func (c *Config) checkRemediations(b *book) {
 	_, problems := remediation.Compile(c.Remediations, remediation.Options{
-		Environment: c.Datasync.Environment, Configured: c.Datasync.Configured(), CanRead: true, ConfigHash: c.Hash,
+		Environment: c.Datasync.Environment, Configured: c.Datasync.Configured(), CanRead: true,
+		ConfigHash: c.Hash, Calendars: c.CalendarNames(),
 	})
 	for _, p := range problems {
 		b.problem(p.Path, p.Text, false)
 	}
+}
+
+// CalendarNames lists the calendars in file order.
+func (c *Config) CalendarNames() []string {
+	names := make([]string, len(c.Calendars))
+	for i := range c.Calendars {
+		names[i] = c.Calendars[i].Name
+	}
+	return names
 }
 
 // checkReconcile sees to it that what polling finds belongs to a source: its

@@ -43,6 +43,7 @@ func compile(cfg *config.Config) (parts, error) {
 	table, _ := routing.Compile(cfg.Routing(), cfg.Names())
 	guard, _ := remediation.Compile(cfg.Remediations, remediation.Options{
 		Environment: cfg.Datasync.Environment, Configured: cfg.Datasync.Configured(), CanRead: true, ConfigHash: cfg.Hash,
+		Calendars: cfg.CalendarNames(),
 	})
 	return parts{mapper: m, table: table, machine: &incident.Machine{Settings: settings(cfg)}, guard: guard}, nil
 }

@@ -52,6 +52,9 @@ type Config struct {
 	// Hold is how long pagers wait for a run of mode auto to help. Default 0s:
 	// not at all; at most 1h.
 	Hold time.Duration `koanf:"hold"`
+	// OnlyDuring names the calendar during which its runs may be proposed, such as
+	// the partner's hours; "" is always.
+	OnlyDuring string `koanf:"only_during"`
 	// Idempotent lets a workflow that reprocesses run in mode auto.
 	Idempotent Idempotent `koanf:"idempotent"`
 	// Override lifts what mode auto refuses, nil for nothing.

@@ -32,6 +32,8 @@ type Options struct {
 	Configured bool
 	// CanRead reports that a transaction can be read before a run.
 	CanRead bool
+	// Calendars are the names of those that a remediation may keep to.
+	Calendars []string
 	// ConfigHash is the configuration's; an approval given under one is void
 	// under another.
 	ConfigHash string
@@ -62,6 +64,7 @@ type remediation struct {
 	approve     Approve
 	twoAbove    string // in the form of decimal, "" for none
 	hold        time.Duration
+	onlyDuring  string
 	idempotent  bool
 	override    *Override
 	unsent      map[string]bool
@@ -71,7 +74,7 @@ type remediation struct {
 func newRemediation(c Config, environment event.Environment) remediation {
 	r := remediation{
 		name: c.Name, workflow: c.Workflow, does: c.Does, mode: c.Mode, approve: c.Approve, hold: c.Hold,
-		idempotent: c.Idempotent.ConfirmedBy != "", override: c.Override,
+		onlyDuring: c.OnlyDuring, idempotent: c.Idempotent.ConfirmedBy != "", override: c.Override,
 		unsent: map[string]bool{}, environment: environment,
 	}
 	r.params, _ = parseParams(c.Params)
@@ -97,6 +100,9 @@ func Compile(cfgs []Config, o Options) (*Guard, []Problem) {
 		c.Validate(report)
 		if _, taken := g.byName[c.Name]; taken && c.Name != "" {
 			report("name", fmt.Sprintf("%q is used twice; each remediation needs a name of its own", c.Name))
+		}
+		if c.OnlyDuring != "" && !slices.Contains(o.Calendars, c.OnlyDuring) {
+			report("only_during", fmt.Sprintf("no calendar is named %q; define it under calendars", c.OnlyDuring))
 		}
 		switch runs := c.Mode == ModeAuto || c.Mode == ModeApprove; {
 		case runs && !o.Configured:
@@ -146,6 +152,7 @@ func (g *Guard) Propose(ev event.Event, d incident.Decision) []incident.Run {
 			Money:       Money(ev.Text(event.DocumentType), ev.Text(event.DocumentName)),
 			Config:      g.o.ConfigHash,
 			Limits:      r.limits,
+			OnlyDuring:  r.onlyDuring,
 		}
 		if known {
 			r.decide(ev, &run)

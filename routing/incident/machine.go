@@ -175,6 +175,7 @@ func (m *Machine) draft(in Input) *draft {
 		d.plan.Event, d.plan.Consumed = "", in.Consumed
 		d.plan.Timers = append(d.plan.Timers, Timer{Kind: in.Consumed.Kind, Subject: in.Consumed.Subject})
 	}
+	d.in.Runs = d.inHours(in.Runs)
 	d.dec.Outcome, d.dec.Incident = "", ""
 	d.dec.At, d.dec.Effect = in.Now, d.effect
 	d.dec.Reasons = append([]string(nil), in.Decision.Reasons...)

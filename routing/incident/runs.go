@@ -54,6 +54,8 @@ type Run struct {
 	// Config is the hash of the configuration that proposed it. Under another
 	// one an approval is void.
 	Config string
+	// OnlyDuring is the calendar during which it may be proposed, "" for always.
+	OnlyDuring string `json:",omitempty"`
 	// Override names who lifted a guard rail and why, "" for nobody.
 	Override string
 	// Hold is how long pagers wait for this run to help; zero is not at all.
