@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -28,6 +29,8 @@ type RuleTrace struct {
 	Skipped string `json:"skipped,omitempty"`
 	// Keys are all keys of its match, and "when" at the end if it has one.
 	Keys []KeyTrace `json:"keys,omitempty"`
+	// Gives is what the rule asks for where it matches, for people.
+	Gives string `json:"gives,omitempty"`
 }
 
 // KeyTrace is one key of a match, or a condition.
@@ -53,7 +56,7 @@ func (t *Table) Trace(ev event.Event) Trace {
 // matches looks at all keys, also after one that does not hold; the condition
 // is run only where all of them do, as it would be without notes.
 func (t *Trace) matches(e *evaluation, r *rule) (bool, error) {
-	note := RuleTrace{Name: r.Name, Line: r.Line, Matched: true}
+	note := RuleTrace{Name: r.Name, Line: r.Line, Matched: true, Gives: r.gives()}
 	for i := range r.conditions {
 		c := &r.conditions[i]
 		v := *e.value(c.slot)
@@ -125,9 +128,21 @@ func (t Trace) Write(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(t.Verdict() + "\n\n")
 	columns(&b, "  ", t.facts())
-	if len(t.Rules) > 0 {
-		b.WriteString("\nRules, in file order\n")
+	if _, err := io.WriteString(w, strings.Map(printable, b.String())); err != nil {
+		return err
 	}
+	if len(t.Rules) == 0 {
+		return nil
+	}
+	if _, err := io.WriteString(w, "\nRules, in file order\n"); err != nil {
+		return err
+	}
+	return t.WriteRules(w)
+}
+
+// WriteRules prints each rule and each of its keys, and why they match or not.
+func (t Trace) WriteRules(w io.Writer) error {
+	var b strings.Builder
 	for _, r := range t.Rules {
 		r.write(&b)
 	}
@@ -160,7 +175,7 @@ func (t Trace) facts() [][]string {
 		add("tells", r.Notifier+", "+by)
 	}
 	for _, s := range d.Escalate {
-		add("escalates", fmt.Sprintf("after %s to %s, by %s", s.After, strings.Join(s.Notify, ", "), s.Rule))
+		add("escalates", fmt.Sprintf("after %s to %s, by %s", plain(s.After), strings.Join(s.Notify, ", "), s.Rule))
 	}
 	for _, name := range d.Remediate {
 		add("remediates", name)
@@ -169,7 +184,7 @@ func (t Trace) facts() [][]string {
 		add("groups by", strings.Join(d.GroupBy, ", "))
 		add("key", d.Key)
 		add("gathers", fmt.Sprintf("wait %s, interval %s, resolve wait %s, lists %d members",
-			d.Group.Wait, d.Group.Interval, d.Group.ResolveWait, d.Group.MaxMembers))
+			plain(d.Group.Wait), plain(d.Group.Interval), plain(d.Group.ResolveWait), d.Group.MaxMembers))
 	}
 	for _, reason := range d.Reasons {
 		add("because", reason)
@@ -179,6 +194,48 @@ func (t Trace) facts() [][]string {
 	}
 	add("config", d.Config)
 	return rows
+}
+
+// gives is what a rule asks for, in words.
+func (r *rule) gives() string {
+	var parts []string
+	add := func(word, value string) {
+		if value != "" {
+			parts = append(parts, word+value)
+		}
+	}
+	add("tells ", strings.Join(r.Notify, ", "))
+	add("severity ", r.Severity.String())
+	add("only during ", r.OnlyDuring)
+	if r.OnlyDuring != "" {
+		add("else ", string(r.Outside))
+	}
+	add("digest ", r.Digest)
+	for _, step := range r.Escalate {
+		add("", fmt.Sprintf("after %s tells %s", plain(step.After), strings.Join(step.Notify, ", ")))
+	}
+	add("repair ", r.Remediate)
+	switch {
+	case r.Drop:
+		add("drops it", ": "+r.Why)
+	case r.Copy:
+		add("", "a copy")
+	case r.Stop:
+		add("", "stops")
+	}
+	return strings.Join(parts, "; ")
+}
+
+// plain writes a span without its empty parts: "15m", not "15m0s".
+func plain(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 func (r RuleTrace) write(b *strings.Builder) {
@@ -193,10 +250,15 @@ func (r RuleTrace) write(b *strings.Builder) {
 	switch {
 	case r.Skipped != "":
 		line += "  " + r.Skipped
-	case len(r.Keys) == 0:
-		line += "  matches every event"
+	case r.Matched && r.Gives != "":
+		line += ": " + r.Gives
+	case r.Matched:
+		line += ": adds nothing"
 	}
 	b.WriteString(line + "\n")
+	if len(r.Keys) == 0 && r.Skipped == "" {
+		b.WriteString("      ✓ matches every event\n")
+	}
 	rows := make([][]string, 0, len(r.Keys))
 	for _, k := range r.Keys {
 		mark = "✗"
@@ -205,15 +267,23 @@ func (r RuleTrace) write(b *strings.Builder) {
 		}
 		got := k.Got
 		if got != "" {
-			got = "has " + got
+			got = "has " + cut(got, mostOfValue)
 		}
-		rows = append(rows, []string{mark, k.Path, k.Want, got, k.Why})
+		if k.Why == "the event has no such field" && got == "has missing" {
+			got = "the event has no such field"
+		} else if k.Why != "" {
+			got = strings.TrimPrefix(got+": "+k.Why, ": ")
+		}
+		rows = append(rows, []string{mark, k.Path, k.Want, got})
 	}
 	columns(b, "      ", rows)
 }
 
+// mostOfValue is how much of a value stands beside a key.
+const mostOfValue = 60
+
 // widest bounds a column, so that one long value does not push all others away.
-const widest = 48
+const widest = 36
 
 // columns aligns rows; cells at the end of a row that are empty print nothing.
 func columns(b *strings.Builder, indent string, rows [][]string) {

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+var update = flag.Bool("update", false, "renew the golden files")
+
+// golden compares what a command printed with a file.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", "explain", name+".txt")
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; got:\n%s", file, got)
+	}
+}
+
+var (
+	someID   = regexp.MustCompile(`\b(ev|in|dl|rn)_[0-9a-v]{13}\b`)
+	someHash = regexp.MustCompile(`\b[0-9a-f]{12}\b`)
+)
+
+// explains prints an account as `explain ID` does, with ids by number.
+func (r *rehearsal) explains(id string) string {
+	r.t.Helper()
+	ctx := context.Background()
+	a := newAccount(r.cfg, time.Now())
+	gather := a.ofEvent
+	if strings.HasPrefix(id, "in_") {
+		gather = a.ofIncident
+	}
+	if err := gather(ctx, r.store, id); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := a.retrace(ctx, decidedBy(r.cfg, r.store)); err != nil {
+		r.t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := a.write(&out); err != nil {
+		r.t.Fatal(err)
+	}
+	return someHash.ReplaceAllString(numbered(out.String()), "HASH")
+}
+
+// numbered replaces ids by their kind and the order in which they come up; what
+// is left of each line keeps its place.
+func numbered(text string) string {
+	seen := map[string]string{}
+	return someID.ReplaceAllStringFunc(text, func(id string) string {
+		if seen[id] == "" {
+			seen[id] = fmt.Sprintf("%s%0*d", id[:3], len(id)-3, len(seen)+1)
+		}
+		return seen[id]
+	})
+}
+
+// verdictOf is the first line.
+func (r *rehearsal) verdictOf(id string) string {
+	line, _, _ := strings.Cut(r.explains(id), "\n")
+	return line
+}
+
+func (r *rehearsal) wantsVerdict(id, want string) {
+	r.t.Helper()
+	if got := r.verdictOf(id); got != want {
+		r.t.Errorf("verdict\n %q, want\n %q", got, want)
+	}
+}
+
+// narrow reports lines that do not fit a terminal.
+func narrow(t *testing.T, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 130 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
+
+const explainedRules = `
+defaults: {notify: [ops], time_zone: America/Chicago}
+rules:
+  - name: page-ship-notices
+    match: {type: transaction.failed, transaction.document_type: ["856", "204"]}
+    severity: critical
+    notify: [pager, ops]
+    escalate: [{after: 15m, unless: acknowledged, notify: [lead]}]
+  - name: gathered
+    match: {transaction.document_type: "810"}
+    notify: [ops]
+    group: {wait: 15m}
+  - name: trial-runs
+    match: {partner.id: par_trial}
+    drop: true
+    why: we test with them
+  - name: large
+    match: {transaction.document_type: "850"}
+    when: transaction.amount >= 10000
+    severity: critical
+    notify: [pager]
+`
+
+func TestRouting39TheVerdictSaysWhetherSomebodyWasPaged(t *testing.T) {
+	rehearse(t, andLead+explainedRules, func(r *rehearsal) {
+		start := time.Now()
+		paged := r.failed("txn_1", "/created_at", start)
+		r.wantsVerdict(paged, "PAGED pager at 09:00 (accepted), at once; posted ops at 09:00")
+		r.pass(10 * time.Minute)
+		joined := r.failed("txn_2")
+		r.wantsVerdict(joined, "NOT PAGED: joined in_0000000000001, of which pager, ops knew since 09:00; what was sent is edited")
+		settled := r.delivered("txn_1")
+		r.wantsVerdict(settled, "SETTLED one of in_0000000000001: 1 of 2 still open")
+		over := r.delivered("txn_2")
+		r.wantsVerdict(over, "SETTLED in_0000000000001, resolved 09:10: pager, ops told of the end")
+		r.wantsVerdict(paged, "PAGED pager at 09:00 (accepted), at once; posted ops at 09:00; delivered 09:10")
+		r.wantsVerdict(r.failed("txn_1", "/created_at", start),
+			"NOT PAGED: outdated, transaction.delivered was seen for it, of 2026-03-10 14:10:04Z: newer than this; nothing was opened")
+		r.wantsVerdict(r.failed("txn_3", "/created_at", start.Add(-13*time.Hour), "partner.id", "par_2"),
+			"NOT PAGED: old news, it arrived 13 h 10 min after it happened; summarised for defaults.notify")
+		r.wantsVerdict(r.failed("txn_4", "attempt.number", 1, "attempt.final", false),
+			"NOT PAGED: more attempts are scheduled, and defaults.retrying_alert is not set; nobody is told")
+		r.wantsVerdict(r.failed("txn_5", "partner.id", "par_trial", "transaction.document_type", "846"),
+			"NOT PAGED: dropped by trial-runs (line 30): we test with them")
+		r.wantsVerdict(r.delivered("txn_9"), "NOT PAGED: it settles nothing that is open; stored, not sent")
+		r.wantsVerdict(r.failed("txn_6", "partner.id", "par_3", "transaction.document_type", "846"),
+			"POSTED ops at 09:10, at once; no rule pages")
+	})
+}
+
+func TestRouting39TheVerdictSaysWhatATellingWaitsFor(t *testing.T) {
+	rehearse(t, andLead+explainedRules, func(r *rehearsal) {
+		waiting := r.failed("txn_1", "transaction.document_type", "810")
+		r.wantsVerdict(waiting, "NOT PAGED YET: gathers until 09:15:00 (group.wait), then tells ops")
+		r.pass(3 * time.Minute)
+		r.delivered("txn_1")
+		r.wantsVerdict(waiting, "NOT PAGED: over before group.wait had passed; delivered 09:03")
+
+		r.source = "trial"
+		r.wantsVerdict(r.failed("txn_2"), "NOT PAGED: a sandbox event never pages; posted ops at 09:03")
+		r.source, r.unsigned = "datasync", true
+		r.wantsVerdict(r.failed("txn_3"), "NOT PAGED: an event of an unauthenticated source never pages; posted ops at 09:03")
+	})
+}
+
+func TestRouting39ExplainTellsTheWholeStory(t *testing.T) {
+	rehearse(t, andLead+explainedRules, func(r *rehearsal) {
+		first := r.failed("txn_1", "transaction.document_name", "shipment", "error.code", "CONNECTION_TIMEOUT", "error.message", "no response within 60s")
+		r.pass(20 * time.Minute)
+		second := r.failed("txn_2")
+		open := r.explains(first)
+		golden(t, "open", open)
+		narrow(t, open)
+		golden(t, "joined", r.explains(second))
+		r.delivered("txn_1")
+		r.delivered("txn_2")
+		r.pass(time.Hour)
+		golden(t, "over", r.explains(r.incidents()[0].ID))
+	})
+}
