@@ -18,6 +18,8 @@ type Trace struct {
 	// Rules are all rules of the configuration, in file order; none where the
 	// event's effect asks no rule.
 	Rules []RuleTrace `json:"rules"`
+	// Zone is that of times in the verdict; nil is UTC.
+	Zone *time.Location `json:"-"`
 }
 
 // RuleTrace is one rule and why it matched or not.
@@ -120,7 +122,22 @@ func (t Trace) Verdict() string {
 	if d.Effect == event.Note {
 		verb = "NOTED"
 	}
-	return fmt.Sprintf("%s, %s: tells %s", verb, d.Severity, strings.Join(told, ", "))
+	text := fmt.Sprintf("%s, %s: tells %s", verb, d.Severity, strings.Join(told, ", "))
+	for _, h := range d.Held {
+		text += fmt.Sprintf("; %s %s holds %s", h.Kind, h.By, h.Notifier)
+		if !h.Until.IsZero() {
+			text += " until " + t.clock(h.Until)
+		}
+	}
+	return text
+}
+
+func (t Trace) clock(at time.Time) string {
+	zone := t.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	return at.In(zone).Format("Mon 2006-01-02 15:04 MST")
 }
 
 // Write prints the trace for people. The first line is the verdict.

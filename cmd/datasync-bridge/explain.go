@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,21 +18,22 @@ import (
 	"datasync-bridge/routing"
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/store/sqlite"
+	"datasync-bridge/web/view"
 )
 
 func (c *cli) explainCommand() *cobra.Command {
 	var with, source string
 	var by byWhat
 	cmd := &cobra.Command{
-		Use:   "explain [FILE | EVENT-ID | INCIDENT-ID]",
+		Use:   "explain [FILE | ID]",
 		Short: "Say what became of an event or incident, and why",
 		Long: `Say what became of an event or incident, and why. The first line is the verdict:
 was somebody paged, and if not, why not. Then come the event, the decision as it
 was recorded, each rule and key under the configuration that decided, what held
 it, what was sent and answered, and what happens next. Nothing is sent.
 
-A stored event (ev_…) or incident (in_…) is named by its id, or found by what it
-is about; of several, the one nearest to --at (default: now) is explained, and
+A stored event (ev_…) or incident (in_…) is named by its id, a notification (dl_…)
+or run (rn_…) stands for what it belongs to; or an event is found by what it is about; of several, the one nearest to --at (default: now) is explained, and
 the others are listed. Times are in defaults.time_zone. --with NEW.yaml evaluates
 a stored event anew under other rules. A file that holds one event body is
 evaluated as if it arrived now.`,
@@ -50,10 +53,12 @@ evaluated as if it arrived now.`,
 				return c.onStored(ctx, func(cfg *config.Config, s *sqlite.Store) error { return c.explainFound(ctx, cfg, s, by, with) })
 			}
 			switch what := args[0]; {
-			case with != "" && strings.HasPrefix(what, "in_"):
+			case with != "" && !strings.HasPrefix(what, "ev_") && someKind.MatchString(what):
 				return usagef("--with evaluates one event; an incident's stand under Timeline in `incidents show %s`", what)
 			case strings.HasPrefix(what, "in_"):
 				return c.onStored(ctx, func(cfg *config.Config, s *sqlite.Store) error { return c.explainIncident(ctx, cfg, s, what) })
+			case strings.HasPrefix(what, "dl_"), strings.HasPrefix(what, "rn_"):
+				return c.onStored(ctx, func(cfg *config.Config, s *sqlite.Store) error { return c.explainBelonging(ctx, cfg, s, what) })
 			case strings.HasPrefix(what, "ev_"):
 				return c.onStored(ctx, func(cfg *config.Config, s *sqlite.Store) error { return c.explainEvent(ctx, cfg, s, what, with, nil) })
 			default:
@@ -67,6 +72,9 @@ evaluated as if it arrived now.`,
 	cmd.Flags().StringVarP(&c.output, "output", "o", "table", "table or json")
 	return cmd
 }
+
+// someKind is how an id of the bridge begins.
+var someKind = regexp.MustCompile(`^(in|dl|rn)_`)
 
 // onStored reads the store under the configuration that says where it is.
 func (c *cli) onStored(ctx context.Context, read func(*config.Config, *sqlite.Store) error) error {
@@ -87,7 +95,7 @@ func (c *cli) explainFile(path, with, source string) error {
 	if err != nil {
 		return err
 	}
-	return c.evaluate(cfg, st)
+	return c.evaluate(cfg, st, nil)
 }
 
 // fileEvent is the event that a file's body would be if it arrived, verified,
@@ -164,11 +172,28 @@ func decideNow(cfg *config.Config, st event.Stored, bend func(*parts, *incident.
 	return v, nil
 }
 
-// evaluate prints the decision that a configuration makes now.
-func (c *cli) evaluate(cfg *config.Config, st event.Stored) error {
+// evaluated is a decision made now, as programs read it.
+type evaluated struct {
+	Verdict  string              `json:"verdict"`
+	Decision *view.Decision      `json:"decision"`
+	Rules    []routing.RuleTrace `json:"rules"`
+	Runs     []view.Run          `json:"runs,omitempty"`
+	Held     []heldBack          `json:"held,omitempty"`
+	// Differs says where it is not what was recorded of a stored event.
+	Differs []string `json:"differs,omitempty"`
+}
+
+// evaluate prints the decision that a configuration makes now, and where that
+// is not what was recorded; nil where nothing was.
+func (c *cli) evaluate(cfg *config.Config, st event.Stored, recorded *incident.Decision) error {
 	v, err := decideNow(cfg, st, nil)
 	if err != nil {
 		return err
+	}
+	v.trace.Zone = style(cfg).Location
+	var differs []string
+	if recorded != nil {
+		differs = differences(*recorded, v.trace.Decision)
 	}
 	switch {
 	case v.quarantine != "" && c.output == "json":
@@ -177,7 +202,10 @@ func (c *cli) evaluate(cfg *config.Config, st event.Stored) error {
 		_, err := fmt.Fprintf(c.out, "QUARANTINED: %s; kept, and told to %s\n", v.quarantine, strings.Join(cfg.Defaults.Notify, ", "))
 		return err
 	case c.output == "json":
-		return writeJSON(c.out, v.trace)
+		return writeJSON(c.out, evaluated{
+			Verdict: printable(v.trace.Verdict()), Decision: view.OfDecision(v.trace.Decision), Rules: v.trace.Rules,
+			Runs: view.Each(v.plan.Runs, view.OfRun), Held: heldOf(v.trace.Decision.Held), Differs: differs,
+		})
 	}
 	if err := v.trace.Write(c.out); err != nil {
 		return err
@@ -186,7 +214,17 @@ func (c *cli) evaluate(cfg *config.Config, st event.Stored) error {
 	for _, r := range v.plan.Runs {
 		rows = append(rows, []string{r.Remediation, string(r.State), r.Why})
 	}
-	return section(c.out, "Runs", rows)
+	if err := section(c.out, "Runs", rows); err != nil || recorded == nil {
+		return err
+	}
+	rows = nil
+	for _, d := range differs {
+		rows = append(rows, []string{d})
+	}
+	if rows == nil {
+		rows = [][]string{{"nothing of rules, notifiers, severity, type and class differs"}}
+	}
+	return section(c.out, fmt.Sprintf("Beside what was recorded on %s", newFace(cfg, time.Now()).full(recorded.At)), rows)
 }
 
 func (c *cli) explainEvent(ctx context.Context, cfg *config.Config, s *sqlite.Store, id, with string, others []event.Stored) error {
@@ -199,7 +237,14 @@ func (c *cli) explainEvent(ctx context.Context, cfg *config.Config, s *sqlite.St
 		if err != nil {
 			return err
 		}
-		return c.evaluate(other, st)
+		var recorded *incident.Decision
+		if len(st.Decision) > 0 {
+			recorded = new(incident.Decision)
+			if err := json.Unmarshal(st.Decision, recorded); err != nil {
+				return fmt.Errorf("the recorded decision of %s cannot be read: %w", st.ID, err)
+			}
+		}
+		return c.evaluate(other, st, recorded)
 	}
 	a := newAccount(cfg, time.Now())
 	if err := a.ofEvent(ctx, s, id); err != nil {
@@ -214,6 +259,25 @@ func (c *cli) explainIncident(ctx context.Context, cfg *config.Config, s *sqlite
 		return err
 	}
 	return c.tellAccount(ctx, cfg, s, a, nil)
+}
+
+// explainBelonging explains the incident of a notification, or the event of a run.
+func (c *cli) explainBelonging(ctx context.Context, cfg *config.Config, s *sqlite.Store, id string) error {
+	if strings.HasPrefix(id, "rn_") {
+		r, err := s.Run(ctx, id)
+		if err != nil {
+			return fmt.Errorf("run %s: %w", id, err)
+		}
+		return c.explainEvent(ctx, cfg, s, r.Event, "", nil)
+	}
+	d, err := s.Delivery(ctx, id)
+	switch {
+	case err != nil:
+		return fmt.Errorf("notification %s: %w", id, err)
+	case d.Incident == "":
+		return usagef("%s is a %s, which is about no incident; see `deliveries show %s`", id, d.Kind, id)
+	}
+	return c.explainIncident(ctx, cfg, s, d.Incident)
 }
 
 // tellAccount prints an account, and what else was found.

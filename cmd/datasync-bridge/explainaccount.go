@@ -156,7 +156,7 @@ func (a *account) retrace(ctx context.Context, find deciding) error {
 }
 
 // differences says what a decision made anew does not share with the recorded
-// one. The plan may have replaced notifiers, so rules and severity are compared.
+// one. What depended on what else was open is not compared.
 func differences(recorded, anew incident.Decision) []string {
 	var out []string
 	rules := func(d incident.Decision) string {
@@ -171,6 +171,9 @@ func differences(recorded, anew incident.Decision) []string {
 	}
 	if was, is := rules(recorded), rules(anew); was != is {
 		out = append(out, fmt.Sprintf("rules that matched: recorded %s, now %s", was, is))
+	}
+	if was, is := namesOf(recorded), namesOf(anew); was != is {
+		out = append(out, fmt.Sprintf("tells: recorded %s, now %s", was, is))
 	}
 	if recorded.Severity != anew.Severity {
 		out = append(out, fmt.Sprintf("severity: recorded %s, now %s", recorded.Severity, anew.Severity))

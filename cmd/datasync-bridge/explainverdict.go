@@ -71,9 +71,11 @@ func (a *account) whyDropped() string {
 }
 
 // names are those whom the decision names.
-func (a *account) names() string {
-	names := make([]string, 0, len(a.decision.Notifiers))
-	for _, n := range a.decision.Notifiers {
+func (a *account) names() string { return namesOf(a.decision) }
+
+func namesOf(d incident.Decision) string {
+	names := make([]string, 0, len(d.Notifiers))
+	for _, n := range d.Notifiers {
 		names = append(names, n.Notifier)
 	}
 	if len(names) == 0 {

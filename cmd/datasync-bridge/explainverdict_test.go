@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"datasync-bridge/event"
+	"datasync-bridge/routing/incident"
 )
 
 var update = flag.Bool("update", false, "renew the golden files")
@@ -178,4 +181,107 @@ func TestRouting39ExplainTellsTheWholeStory(t *testing.T) {
 		r.pass(time.Hour)
 		golden(t, "over", r.explains(r.incidents()[0].ID))
 	})
+}
+
+// held is an account of an invoice that a window, or something else, holds.
+func heldAccount(h incident.Held, resolved bool) *account {
+	zone, err := time.LoadLocation("America/Chicago")
+	if err != nil {
+		panic(err)
+	}
+	at := func(text string) time.Time {
+		t, err := time.ParseInLocation("2006-01-02 15:04", text, zone)
+		if err != nil {
+			panic(err)
+		}
+		return t
+	}
+	arrived := at("2026-11-28 02:31") // a Saturday
+	h.Since, h.Until = arrived, at("2026-11-30 08:00")
+	if h.Kind == incident.HeldByCause {
+		h.Until = time.Time{}
+	}
+	h.Owes = incident.Opening
+	inc := &incident.Incident{ID: "in_1", State: incident.Open, OpenedAt: arrived, Total: 1, Told: []incident.Telling{{Notifier: "ops", Held: &h}}}
+	inc.OpenBy[event.Error] = 1
+	a := &account{
+		face: face{zone, at("2026-11-28 10:00")}, traits: map[string]incident.Notifier{"pager": {Name: "pager", Pager: true}, "ops": {Name: "ops"}},
+		event: &event.Stored{ID: "ev_1", State: event.Planned, Received: event.Received{ReceivedAt: arrived}}, inc: inc,
+		decision: incident.Decision{
+			At: arrived, Outcome: incident.Opened, Incident: "in_1", Type: "transaction.failed",
+			Rules:     []incident.MatchedRule{{Name: "small-invoices", Line: 63}},
+			Notifiers: []incident.Routed{{Notifier: "ops", By: []string{"small-invoices"}}},
+			Held:      []incident.HeldRouted{{Notifier: "ops", Held: h}},
+		},
+	}
+	if resolved {
+		inc.State, inc.Resolution, inc.ResolvedAt, inc.OpenBy = incident.Resolved, incident.Recovered, at("2026-11-28 02:41"), [5]int{}
+		inc.Told[0].Held = nil
+		a.timeline = []incident.Entry{{Kind: "settled", Text: "txn:txn_1 settled by transaction.delivered"}}
+	}
+	return a
+}
+
+func TestRouting23TheVerdictNamesWhatHeldIt(t *testing.T) {
+	for _, tt := range []struct {
+		held     incident.Held
+		resolved bool
+		want     string
+		next     string
+	}{
+		{incident.Held{Kind: incident.HeldByWindow, By: "business"}, true,
+			"NOT PAGED: small-invoices (line 63) held until Mon 08:00; delivered 02:41", ""},
+		{incident.Held{Kind: incident.HeldByWindow, By: "business"}, false,
+			"NOT PAGED: small-invoices (line 63) held until Mon 08:00", "calendar business opens: ops is told what is still open"},
+		{incident.Held{Kind: incident.HeldByDigest, By: "morning"}, false,
+			"NOT PAGED: small-invoices (line 63) left to digest morning until Mon 08:00", "digest morning tells ops what is still open"},
+		{incident.Held{Kind: incident.HeldBySilence, By: "moving"}, false,
+			"NOT PAGED: silence moving holds it until Mon 08:00", "silence moving ends: ops is told what is still open"},
+		{incident.Held{Kind: incident.HeldByCause, By: "in_9"}, false,
+			"NOT PAGED: in_9 explains it", "once in_9 is over, ops is told what is still open"},
+	} {
+		a := heldAccount(tt.held, tt.resolved)
+		if got := a.verdict(); got != tt.want {
+			t.Errorf("verdict\n %q, want\n %q", got, tt.want)
+		}
+		got := ""
+		if next := a.next(); len(next) > 0 {
+			got = next[0].What
+		}
+		if got != tt.next {
+			t.Errorf("next %q, want %q", got, tt.next)
+		}
+	}
+}
+
+func TestATimeIsReadAsPeopleTypeIt(t *testing.T) {
+	zone, err := time.LoadLocation("America/Chicago")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := face{zone, time.Date(2026, 11, 26, 9, 0, 0, 0, zone)}
+	for text, want := range map[string]string{
+		"2026-11-26 02:40":          "2026-11-26T02:40:00-06:00",
+		"2026-11-26":                "2026-11-26T00:00:00-06:00",
+		"02:40":                     "2026-11-26T02:40:00-06:00",
+		"22:40":                     "2026-11-25T22:40:00-06:00",
+		"2026-11-26 02:40 UTC":      "2026-11-26T02:40:00Z",
+		"2026-11-26T02:40:00+01:00": "2026-11-26T02:40:00+01:00",
+	} {
+		if at, err := f.moment("--at", text); err != nil || at.Format(time.RFC3339) != want {
+			t.Errorf("%q is %s, %v; want %s", text, at.Format(time.RFC3339), err, want)
+		}
+	}
+	for _, text := range []string{"", "yesterday", "2026-13-01", "25:00"} {
+		if _, err := f.moment("--at", text); err == nil {
+			t.Errorf("%q was read", text)
+		}
+	}
+	for d, want := range map[time.Duration]string{
+		0: "0 s", 300 * time.Millisecond: "under 1 s", 59 * time.Second: "59 s", 61 * time.Minute: "1 h 1 min", 24 * time.Hour: "24 h", 49 * time.Hour: "2 d 1 h",
+	} {
+		if got := spoken(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
 }

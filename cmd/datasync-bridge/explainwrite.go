@@ -40,6 +40,14 @@ type heldBack struct {
 	Owes     string `json:"owes,omitempty"`
 }
 
+func heldOf(held []incident.HeldRouted) []heldBack {
+	out := make([]heldBack, 0, len(held))
+	for _, h := range held {
+		out = append(out, heldBack{h.Notifier, string(h.Kind), h.By, h.Why, stamp(h.Since), stamp(h.Until), string(h.Owes)})
+	}
+	return out
+}
+
 func (a *account) json(others []event.Stored) explanation {
 	e := explanation{Verdict: printable(a.verdict()), Config: a.traceFrom, Differs: a.differs, Next: a.next()}
 	if a.event != nil {
@@ -55,9 +63,7 @@ func (a *account) json(others []event.Stored) explanation {
 	if a.trace != nil {
 		e.Rules = a.trace.Rules
 	}
-	for _, h := range a.holds() {
-		e.Held = append(e.Held, heldBack{h.Notifier, string(h.Kind), h.By, h.Why, stamp(h.Since), stamp(h.Until), string(h.Owes)})
-	}
+	e.Held = heldOf(a.holds())
 	for i := range e.Next {
 		if !e.Next[i].At.IsZero() {
 			e.Next[i].At = e.Next[i].At.UTC()
