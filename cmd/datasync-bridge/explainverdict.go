@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -161,6 +162,9 @@ func (a *account) paging() string {
 	end := a.lost(lost) + a.end()
 	switch {
 	case len(paged) > 0:
+		for _, d := range unpaged {
+			end = fmt.Sprintf("; NOT PAGED %s: %s", d.Notifier, strings.Trim(shorten(cmp.Or(d.Error, string(d.State)), 60), ": ")) + end
+		}
 		return "PAGED " + a.each(paged, true) + a.also("; posted ", posted) + end
 	case len(unpaged) > 0:
 		return a.notAccepted(unpaged[0]) + a.also("; posted ", posted) + end

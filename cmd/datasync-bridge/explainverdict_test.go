@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"datasync-bridge/event"
+	"datasync-bridge/notifiers/standin"
 	"datasync-bridge/routing/incident"
 )
 
@@ -282,6 +284,50 @@ func TestATimeIsReadAsPeopleTypeIt(t *testing.T) {
 	} {
 		if got := spoken(d); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestRouting39TheVerdictTellsOfPagesThatWereNotAccepted(t *testing.T) {
+	rehearse(t, andLead+explainedRules, func(r *rehearsal) {
+		r.pager.SetFaults(func(int, *http.Request) standin.Fault { return standin.Fault{Status: 503} })
+		slow := r.failed("txn_1")
+		if got := r.verdictOf(slow); !strings.HasPrefix(got, "NOT PAGED YET: pager has not accepted it (") || !strings.Contains(got, "next try 09:00; posted ops at 09:00") {
+			t.Errorf("verdict %q", got)
+		}
+		r.pass(5 * time.Minute)
+		text := r.explains(slow)
+		for _, want := range []string{"fallback", "the opening to pager is tried again"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("it does not say %q:\n%s", want, text)
+			}
+		}
+		r.pager.SetFaults(func(int, *http.Request) standin.Fault { return standin.Fault{Status: 400} })
+		r.pass(2 * time.Minute)
+		if got := r.verdictOf(slow); !strings.HasPrefix(got, "NOT PAGED: pager did not accept it (") || !strings.Contains(got, ", given up at 09:0") {
+			t.Errorf("verdict %q", got)
+		}
+		if text := r.explains(slow); !strings.Contains(text, "nothing sends the opening to pager again by itself: `deliveries retry dl_") {
+			t.Errorf("it does not say what to do:\n%s", text)
+		}
+		r.pager.SetFaults(nil)
+		r.pass(15 * time.Minute)
+		if got := r.verdictOf(slow); !strings.HasPrefix(got, "PAGED lead at 09:15 (accepted), 15 min after the event; posted ops at 09:00; NOT PAGED pager: ") {
+			t.Errorf("verdict %q", got)
+		}
+	})
+}
+
+func TestRouting39TheVerdictTellsOfWhatWasNeverPlanned(t *testing.T) {
+	now := time.Date(2026, 3, 10, 9, 0, 0, 0, time.UTC)
+	for want, st := range map[string]event.Stored{
+		"PARKED after 3 failed plans: defaults.notify was told; the event is kept":                {State: event.Parked, Failures: 3},
+		"PENDING: accepted 4 s ago and kept; serve has not planned it yet":                        {State: event.Pending, Received: event.Received{ReceivedAt: now.Add(-4 * time.Second)}},
+		"NOT PAGED: quarantined, because the body is no JSON; kept, and told to nobody as a note": {State: event.Planned, Received: event.Received{Quarantine: "the body is no JSON"}},
+	} {
+		a := &account{face: face{time.UTC, now}, event: &st}
+		if got := a.verdict(); got != want {
+			t.Errorf("verdict %q, want %q", got, want)
 		}
 	}
 }
