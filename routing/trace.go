@@ -123,13 +123,16 @@ func (t Trace) Verdict() string {
 		verb = "NOTED"
 	}
 	text := fmt.Sprintf("%s, %s: tells %s", verb, d.Severity, strings.Join(told, ", "))
+	parts := make([]string, 0, 1+len(d.Held))
+	parts = append(parts, text)
 	for _, h := range d.Held {
-		text += fmt.Sprintf("; %s %s holds %s", h.Kind, h.By, h.Notifier)
+		held := fmt.Sprintf("%s %s holds %s", h.Kind, h.By, h.Notifier)
 		if !h.Until.IsZero() {
-			text += " until " + t.clock(h.Until)
+			held += " until " + t.clock(h.Until)
 		}
+		parts = append(parts, held)
 	}
-	return text
+	return strings.Join(parts, "; ")
 }
 
 func (t Trace) clock(at time.Time) string {
@@ -290,6 +293,10 @@ func (r RuleTrace) write(b *strings.Builder) {
 			got = "the event has no such field"
 		} else if k.Why != "" {
 			got = strings.TrimPrefix(got+": "+k.Why, ": ")
+		}
+		if utf8.RuneCountInString(k.Want) > widest && got != "" {
+			rows = append(rows, []string{mark, k.Path, k.Want}, []string{"", "", got})
+			continue
 		}
 		rows = append(rows, []string{mark, k.Path, k.Want, got})
 	}

@@ -142,7 +142,7 @@ func (a *account) retrace(ctx context.Context, find deciding) error {
 	ev, err := p.mapper.Normalize(*a.event)
 	if err != nil {
 		a.traceFrom = "the event cannot be read under it: " + err.Error()
-		return nil
+		return nil //nolint:nilerr // it is told, and what was recorded is explained all the same
 	}
 	a.normal = &ev
 	if ev.Quarantine != "" {

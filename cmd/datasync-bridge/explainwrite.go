@@ -109,6 +109,7 @@ func (a *account) writeEvent(w io.Writer) error {
 		rows = append(rows, []string{"happened", a.face.full(ev.OccurredAt)})
 		about := strings.Join(strings.Fields(strings.Join([]string{
 			ev.Text(event.PartnerName), ev.Text(event.PartnerID), ev.Text(event.DocumentType), ev.Text(event.DocumentName), ev.Text(event.TransactionID),
+			ev.Text(event.PONumber), ev.Text(event.InvoiceNumber), ev.Text(event.ShipmentID),
 		}, " ")), " ")
 		if about != "" {
 			rows = append(rows, []string{"about", about})
@@ -257,7 +258,7 @@ func (a *account) writeHeld(w io.Writer) error {
 
 // writeSent lists what was sent and answered, oldest first.
 func (a *account) writeSent(w io.Writer) error {
-	var rows [][]string
+	rows := make([][]string, 0, len(a.deliveries))
 	for _, d := range a.deliveries {
 		took := ""
 		if d.State == incident.Sent && d.SettledAt.After(d.QueuedAt) {
@@ -269,7 +270,7 @@ func (a *account) writeSent(w io.Writer) error {
 }
 
 func (a *account) writeRuns(w io.Writer) error {
-	var rows [][]string
+	rows := make([][]string, 0, len(a.runs))
 	for _, r := range a.runs {
 		rows = append(rows, []string{a.face.line(r.CreatedAt), r.Remediation, string(r.State), shorten(r.Why, 60)})
 	}
@@ -297,8 +298,9 @@ func (a *account) writeTimeline(w io.Writer) error {
 }
 
 func (a *account) writeNext(w io.Writer) error {
-	var rows [][]string
-	for _, n := range a.next() {
+	coming := a.next()
+	rows := make([][]string, 0, len(coming))
+	for _, n := range coming {
 		when := ""
 		if !n.At.IsZero() {
 			when = a.face.line(n.At) + " (" + a.face.hint(n.At) + ")"
