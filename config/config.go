@@ -57,7 +57,7 @@ type Config struct {
 	// Warnings are what is dubious but loads.
 	Warnings Faults `koanf:"-"`
 	// places knows where each key was typed, for what is found wrong later.
-	places *book
+	places *book `koanf:"-"`
 }
 
 // Notifier is one entry of notifiers: a name, exactly one medium, and the

@@ -79,7 +79,7 @@ func (s *scrutiny) unnamed() {
 	}
 	for i, c := range s.cfg.Calendars {
 		if !used["calendar "+c.Name] {
-			s.warn(fmt.Sprintf("calendars[%d]", i), "%q is never asked: no rule's only_during and no digest names it", c.Name)
+			s.warn(fmt.Sprintf("calendars[%d]", i), "%q is never asked: no only_during and no digest names it", c.Name)
 		}
 	}
 }
@@ -107,6 +107,9 @@ func (s *scrutiny) named() map[string]bool {
 		if f := s.cfg.Notifiers[i].Fallback; f != nil {
 			note("notifier", f.To)
 		}
+	}
+	for _, r := range s.cfg.Remediations {
+		note("calendar", r.OnlyDuring)
 	}
 	for _, d := range s.cfg.Digests {
 		if used["digest "+d.Name] {
