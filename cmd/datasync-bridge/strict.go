@@ -52,7 +52,7 @@ func unmatched(cfg *config.Config, matched map[string]int, events int, age time.
 	s := &scrutiny{cfg: cfg}
 	for i := range cfg.Rules {
 		if name := cfg.Rules[i].Name; matched[name] == 0 {
-			s.warn(fmt.Sprintf("rules[%d]", i), "%q matched none of the %s of the last %s under this name", name, count(events, "event"), spoken(age))
+			s.warn(fmt.Sprintf("rules[%d]", i), "%q has matched nothing in the last %s (%s) under this name", name, spoken(age), count(events, "event"))
 		}
 	}
 	return s.found

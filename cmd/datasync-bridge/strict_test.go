@@ -85,11 +85,11 @@ func TestRouting38AStrictCheckComparesRulesWithHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := found.Error()
-		if !strings.Contains(text, `rules[1]: "never" matched none of the 1 event of the last 30 d`) || strings.Contains(text, `"page" matched`) {
+		if !strings.Contains(text, `rules[1]: "never" has matched nothing in the last 30 d (1 event) under this name`) || strings.Contains(text, `"page" has`) {
 			t.Errorf("it warns of %s", text)
 		}
 		r.pass(2 * time.Hour)
-		if found, err := c.strictly(context.Background(), r.cfg, time.Hour); err != nil || strings.Contains(found.Error(), "matched none") {
+		if found, err := c.strictly(context.Background(), r.cfg, time.Hour); err != nil || strings.Contains(found.Error(), "matched nothing") {
 			t.Errorf("without events it warns of %s, %v", found, err)
 		}
 		if !strings.Contains(log.String(), "no event was decided in the last 1 h") {
