@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"datasync-bridge/event"
@@ -49,7 +50,7 @@ func heldOf(held []incident.HeldRouted) []heldBack {
 }
 
 func (a *account) json(others []event.Stored) explanation {
-	e := explanation{Verdict: printable(a.verdict()), Config: a.traceFrom, Differs: a.differs, Next: a.next()}
+	e := explanation{Verdict: printable(a.verdict()), Config: a.traceFrom, Differs: a.differs, Next: append([]coming{}, a.next()...)}
 	if a.event != nil {
 		v := view.OfEventInFull(*a.event)
 		e.Event = &v
@@ -112,15 +113,18 @@ func (a *account) writeEvent(w io.Writer) error {
 			ev.Text(event.PONumber), ev.Text(event.InvoiceNumber), ev.Text(event.ShipmentID),
 		}, " ")), " ")
 		if about != "" {
-			rows = append(rows, []string{"about", about})
+			rows = append(rows, []string{"about", shorten(about, mostText)})
 		}
 		if said := strings.Trim(ev.Text(event.ErrorCode)+": "+ev.Text(event.ErrorMessage), ": "); said != "" {
-			rows = append(rows, []string{"error", said})
+			rows = append(rows, []string{"error", shorten(said, mostText)})
 		}
 	}
 	rows = append(rows, []string{"arrived", a.face.full(st.ReceivedAt)})
 	return section(w, "Event", rows)
 }
+
+// mostText bounds what of a payload stands in one line.
+const mostText = 300
 
 // sentAs is the type as it came, and how often it came.
 func (a *account) sentAs() string {
@@ -177,6 +181,9 @@ func (a *account) writeDecision(w io.Writer) error {
 	return section(w, "Decision", rows)
 }
 
+// mostRules is how many rules are shown in full; of more, those that matched.
+const mostRules = 200
+
 func (a *account) writeRules(w io.Writer) error {
 	if a.event == nil || a.decision.Outcome == "" {
 		return nil
@@ -195,8 +202,16 @@ func (a *account) writeRules(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "\n%s\n", printable(title)); err != nil {
 		return err
 	}
-	if err := a.trace.WriteRules(w); err != nil {
+	shown, more := *a.trace, 0
+	if len(shown.Rules) > mostRules {
+		shown.Rules = slices.DeleteFunc(slices.Clone(shown.Rules), func(r routing.RuleTrace) bool { return !r.Matched })
+		more = len(a.trace.Rules) - len(shown.Rules)
+	}
+	if err := shown.WriteRules(w); err != nil {
 		return err
+	}
+	if more > 0 {
+		fmt.Fprintf(w, "  and %s that did not match; -o json has each of their keys\n", count(more, "rule"))
 	}
 	var rows [][]string
 	for _, d := range a.differs {
