@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/http"
@@ -330,4 +331,33 @@ func TestRouting39TheVerdictTellsOfWhatWasNeverPlanned(t *testing.T) {
 			t.Errorf("verdict %q, want %q", got, want)
 		}
 	}
+}
+
+func TestRouting39ExplainSaysWhereTheRulesNoLongerSayWhatWasRecorded(t *testing.T) {
+	rehearse(t, andLead+explainedRules, func(r *rehearsal) {
+		id := r.failed("txn_1")
+		st, err := r.store.Event(context.Background(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := strings.ReplaceAll(explainedRules, "severity: critical", "severity: warning")
+		r.load(andLead + strings.ReplaceAll(other, "notify: [pager, ops]", "notify: [ops]"))
+		if text := r.explains(id); !strings.Contains(text, "Rules that matched, as recorded") || !strings.Contains(text, "✓  page-ship-notices (line 21)") {
+			t.Errorf("of a configuration that is not kept it does not show the recorded names:\n%s", text)
+		}
+		var recorded incident.Decision
+		if err := json.Unmarshal(st.Decision, &recorded); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		c := &cli{streams: streams{out: &out}, output: "table"}
+		if err := c.evaluate(r.cfg, st, &recorded); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"Beside what was recorded on Tue 2026-03-10 09:00:00 CDT", "tells: recorded pager, ops, now ops", "severity: recorded critical, now warning"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("--with does not say %q:\n%s", want, out.String())
+			}
+		}
+	})
 }
