@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"datasync-bridge/config"
 	"datasync-bridge/event"
+	"datasync-bridge/routing/incident"
 	"datasync-bridge/store/sqlite"
 )
 
@@ -62,9 +64,6 @@ func prefixed(word, text string) string {
 	return word + text
 }
 
-// mostFound is how many events a search looks at.
-const mostFound = 200
-
 // explainFound explains the event that is nearest to the time asked for, and
 // lists the others.
 func (c *cli) explainFound(ctx context.Context, cfg *config.Config, s *sqlite.Store, by byWhat, with string) error {
@@ -76,7 +75,11 @@ func (c *cli) explainFound(ctx context.Context, cfg *config.Config, s *sqlite.St
 			return err
 		}
 	}
-	found, err := findEvents(ctx, s, by, near)
+	m, err := newMapper(cfg)
+	if err != nil {
+		return err
+	}
+	found, err := findEvents(ctx, s, m, by, near)
 	if err != nil {
 		return err
 	}
@@ -85,6 +88,82 @@ func (c *cli) explainFound(ctx context.Context, cfg *config.Config, s *sqlite.St
 	}
 	nearest(found, near)
 	return c.explainEvent(ctx, cfg, s, found[0].ID, with, found[1:])
+}
+
+// mostFound is how many events a search gathers to each side of its time.
+const mostFound = 50
+
+// library is where events are searched.
+type library interface {
+	Holding(ctx context.Context, q sqlite.Search, yield func(event.Stored) (more bool, err error)) error
+	Partners(ctx context.Context, limit int) ([]incident.Partner, error)
+}
+
+// findEvents searches the bodies around a time, and takes those whose fields,
+// as the mapping reads them, are what was asked for.
+func findEvents(ctx context.Context, s library, m mapper, by byWhat, near time.Time) ([]event.Stored, error) {
+	names := []string{cmp.Or(by.transaction, by.po, by.invoice, by.partner)}
+	if by.partner != "" {
+		known, err := s.Partners(ctx, maxRows)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range known { // a name that no webhook carries
+			if strings.EqualFold(p.Name, by.partner) && !slices.Contains(names, p.ID) {
+				names = append(names, p.ID)
+			}
+		}
+	}
+	var found []event.Stored
+	for _, name := range names {
+		text := searchable(name)
+		if text == "" {
+			return nil, usagef("%q has no letter or digit to search for", name)
+		}
+		for _, newer := range []bool{false, true} {
+			n := 0
+			err := s.Holding(ctx, sqlite.Search{Text: text, From: near, Newer: newer}, func(st event.Stored) (bool, error) {
+				ev, err := m.Normalize(st)
+				if err == nil && by.fits(ev, name) && !slices.ContainsFunc(found, func(o event.Stored) bool { return o.ID == st.ID }) {
+					st.Body = nil // it is read again if it is the one
+					found, n = append(found, st), n+1
+				}
+				return n < mostFound, nil
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return found, nil
+}
+
+// fits reports whether an event is about what was asked for; name is that, or
+// the id of the partner of that name.
+func (b *byWhat) fits(ev event.Event, name string) bool {
+	switch {
+	case b.transaction != "":
+		return ev.Text(event.TransactionID) == name
+	case b.po != "":
+		return ev.Text(event.PONumber) == name
+	case b.invoice != "":
+		return ev.Text(event.InvoiceNumber) == name
+	}
+	return ev.Text(event.PartnerID) == name || strings.EqualFold(ev.Text(event.PartnerName), name)
+}
+
+// plainRun is text that JSON spells in one way only.
+var plainRun = regexp.MustCompile(`[a-z0-9 ._-]+`)
+
+// searchable is the longest part of a text that stands in a body as it is.
+func searchable(text string) string {
+	longest := ""
+	for _, run := range plainRun.FindAllString(strings.ToLower(text), -1) {
+		if len(run) > len(longest) {
+			longest = run
+		}
+	}
+	return longest
 }
 
 // nearest sorts events by how far from a time they arrived.

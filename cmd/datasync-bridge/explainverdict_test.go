@@ -60,7 +60,7 @@ func (r *rehearsal) explains(id string) string {
 	if err := gather(ctx, r.store, id); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := a.retrace(ctx, decidedBy(r.cfg, r.store)); err != nil {
+	if err := a.retrace(ctx, decidedBy(r.cfg, nil, nil)); err != nil {
 		r.t.Fatal(err)
 	}
 	var out bytes.Buffer
