@@ -56,6 +56,8 @@ type Config struct {
 	Hash string `koanf:"-"`
 	// Warnings are what is dubious but loads.
 	Warnings Faults `koanf:"-"`
+	// places knows where each key was typed, for what is found wrong later.
+	places *book `koanf:"-"`
 }
 
 // Notifier is one entry of notifiers: a name, exactly one medium, and the
@@ -100,7 +102,7 @@ func Load(path string, o Options) (*Config, error) {
 
 func (b *book) load(text []byte, o Options) (*Config, error) {
 	sum := sha256.Sum256(text)
-	c := &Config{Hash: hex.EncodeToString(sum[:])}
+	c := &Config{Hash: hex.EncodeToString(sum[:]), places: b}
 	if file := b.parse(text); file != nil {
 		d := decoder{b, environment(o.Env)}
 		d.section("", b.merge(file, o), reflect.ValueOf(c).Elem())

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -17,6 +18,8 @@ type Trace struct {
 	// Rules are all rules of the configuration, in file order; none where the
 	// event's effect asks no rule.
 	Rules []RuleTrace `json:"rules"`
+	// Zone is that of times in the verdict; nil is UTC.
+	Zone *time.Location `json:"-"`
 }
 
 // RuleTrace is one rule and why it matched or not.
@@ -28,6 +31,8 @@ type RuleTrace struct {
 	Skipped string `json:"skipped,omitempty"`
 	// Keys are all keys of its match, and "when" at the end if it has one.
 	Keys []KeyTrace `json:"keys,omitempty"`
+	// Gives is what the rule asks for where it matches, for people.
+	Gives string `json:"gives,omitempty"`
 }
 
 // KeyTrace is one key of a match, or a condition.
@@ -53,7 +58,7 @@ func (t *Table) Trace(ev event.Event) Trace {
 // matches looks at all keys, also after one that does not hold; the condition
 // is run only where all of them do, as it would be without notes.
 func (t *Trace) matches(e *evaluation, r *rule) (bool, error) {
-	note := RuleTrace{Name: r.Name, Line: r.Line, Matched: true}
+	note := RuleTrace{Name: r.Name, Line: r.Line, Matched: true, Gives: r.gives()}
 	for i := range r.conditions {
 		c := &r.conditions[i]
 		v := *e.value(c.slot)
@@ -117,7 +122,25 @@ func (t Trace) Verdict() string {
 	if d.Effect == event.Note {
 		verb = "NOTED"
 	}
-	return fmt.Sprintf("%s, %s: tells %s", verb, d.Severity, strings.Join(told, ", "))
+	text := fmt.Sprintf("%s, %s: tells %s", verb, d.Severity, strings.Join(told, ", "))
+	parts := make([]string, 0, 1+len(d.Held))
+	parts = append(parts, text)
+	for _, h := range d.Held {
+		held := fmt.Sprintf("%s %s holds %s", h.Kind, h.By, h.Notifier)
+		if !h.Until.IsZero() {
+			held += " until " + t.clock(h.Until)
+		}
+		parts = append(parts, held)
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (t Trace) clock(at time.Time) string {
+	zone := t.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	return at.In(zone).Format("Mon 2006-01-02 15:04 MST")
 }
 
 // Write prints the trace for people. The first line is the verdict.
@@ -125,9 +148,21 @@ func (t Trace) Write(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(t.Verdict() + "\n\n")
 	columns(&b, "  ", t.facts())
-	if len(t.Rules) > 0 {
-		b.WriteString("\nRules, in file order\n")
+	if _, err := io.WriteString(w, strings.Map(printable, b.String())); err != nil {
+		return err
 	}
+	if len(t.Rules) == 0 {
+		return nil
+	}
+	if _, err := io.WriteString(w, "\nRules, in file order\n"); err != nil {
+		return err
+	}
+	return t.WriteRules(w)
+}
+
+// WriteRules prints each rule and each of its keys, and why they match or not.
+func (t Trace) WriteRules(w io.Writer) error {
+	var b strings.Builder
 	for _, r := range t.Rules {
 		r.write(&b)
 	}
@@ -160,7 +195,7 @@ func (t Trace) facts() [][]string {
 		add("tells", r.Notifier+", "+by)
 	}
 	for _, s := range d.Escalate {
-		add("escalates", fmt.Sprintf("after %s to %s, by %s", s.After, strings.Join(s.Notify, ", "), s.Rule))
+		add("escalates", fmt.Sprintf("after %s to %s, by %s", plain(s.After), strings.Join(s.Notify, ", "), s.Rule))
 	}
 	for _, name := range d.Remediate {
 		add("remediates", name)
@@ -169,7 +204,7 @@ func (t Trace) facts() [][]string {
 		add("groups by", strings.Join(d.GroupBy, ", "))
 		add("key", d.Key)
 		add("gathers", fmt.Sprintf("wait %s, interval %s, resolve wait %s, lists %d members",
-			d.Group.Wait, d.Group.Interval, d.Group.ResolveWait, d.Group.MaxMembers))
+			plain(d.Group.Wait), plain(d.Group.Interval), plain(d.Group.ResolveWait), d.Group.MaxMembers))
 	}
 	for _, reason := range d.Reasons {
 		add("because", reason)
@@ -179,6 +214,48 @@ func (t Trace) facts() [][]string {
 	}
 	add("config", d.Config)
 	return rows
+}
+
+// gives is what a rule asks for, in words.
+func (r *rule) gives() string {
+	var parts []string
+	add := func(word, value string) {
+		if value != "" {
+			parts = append(parts, word+value)
+		}
+	}
+	add("tells ", strings.Join(r.Notify, ", "))
+	add("severity ", r.Severity.String())
+	add("only during ", r.OnlyDuring)
+	if r.OnlyDuring != "" {
+		add("else ", string(r.Outside))
+	}
+	add("digest ", r.Digest)
+	for _, step := range r.Escalate {
+		add("", fmt.Sprintf("after %s tells %s", plain(step.After), strings.Join(step.Notify, ", ")))
+	}
+	add("repair ", r.Remediate)
+	switch {
+	case r.Drop:
+		add("drops it", ": "+r.Why)
+	case r.Copy:
+		add("", "a copy")
+	case r.Stop:
+		add("", "stops")
+	}
+	return strings.Join(parts, "; ")
+}
+
+// plain writes a span without its empty parts: "15m", not "15m0s".
+func plain(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 func (r RuleTrace) write(b *strings.Builder) {
@@ -193,10 +270,15 @@ func (r RuleTrace) write(b *strings.Builder) {
 	switch {
 	case r.Skipped != "":
 		line += "  " + r.Skipped
-	case len(r.Keys) == 0:
-		line += "  matches every event"
+	case r.Matched && r.Gives != "":
+		line += ": " + r.Gives
+	case r.Matched:
+		line += ": adds nothing"
 	}
 	b.WriteString(line + "\n")
+	if len(r.Keys) == 0 && r.Skipped == "" {
+		b.WriteString("      ✓ matches every event\n")
+	}
 	rows := make([][]string, 0, len(r.Keys))
 	for _, k := range r.Keys {
 		mark = "✗"
@@ -205,15 +287,27 @@ func (r RuleTrace) write(b *strings.Builder) {
 		}
 		got := k.Got
 		if got != "" {
-			got = "has " + got
+			got = "has " + cut(got, mostOfValue)
 		}
-		rows = append(rows, []string{mark, k.Path, k.Want, got, k.Why})
+		if k.Why == "the event has no such field" && got == "has missing" {
+			got = "the event has no such field"
+		} else if k.Why != "" {
+			got = strings.TrimPrefix(got+": "+k.Why, ": ")
+		}
+		if utf8.RuneCountInString(k.Want) > widest && got != "" {
+			rows = append(rows, []string{mark, k.Path, k.Want}, []string{"", "", got})
+			continue
+		}
+		rows = append(rows, []string{mark, k.Path, k.Want, got})
 	}
 	columns(b, "      ", rows)
 }
 
+// mostOfValue is how much of a value stands beside a key.
+const mostOfValue = 60
+
 // widest bounds a column, so that one long value does not push all others away.
-const widest = 48
+const widest = 36
 
 // columns aligns rows; cells at the end of a row that are empty print nothing.
 func columns(b *strings.Builder, indent string, rows [][]string) {

@@ -69,8 +69,8 @@ func TestListingsShowAndExplain(t *testing.T) {
 		}
 	}
 	for what, verdict := range map[string]string{
-		event:    `^OPENED ` + incident + `, critical: tells pager, ops\n`,
-		incident: `^OPEN, critical: 1 of 1 open, told pager, ops\n`,
+		event:    `^PAGED pager at [0-9:]+ \(accepted\), (at once|[0-9]+ s after the event); posted ops at [0-9:]+\n`,
+		incident: `^PAGED pager at [0-9:]+ \(accepted\), (at once|[0-9]+ s after the event); posted ops at [0-9:]+\n`,
 		file:     `^[A-Z ]+.*critical.*pager, ops.*\n`,
 	} {
 		if out := s.works("explain", what); !regexp.MustCompile(verdict).MatchString(out) {

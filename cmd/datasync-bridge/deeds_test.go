@@ -92,7 +92,7 @@ func TestPeopleRetryAcknowledgeAndResolveThroughTheRunningBridge(t *testing.T) {
 	if shown := s.works("incidents", "show", id); !strings.Contains(shown, "NOT told, given up: slack refused: channel_not_found") {
 		t.Errorf("the incident does not say why ops was not told:\n%s", shown)
 	}
-	if verdict := s.works("explain", id); !strings.Contains(verdict, "told pager, ops (failed)") {
+	if verdict := s.works("explain", id); !strings.Contains(verdict, "NOT posted ops: slack refused: channel_not_found") {
 		t.Errorf("the verdict does not say that ops was not told:\n%s", verdict)
 	}
 

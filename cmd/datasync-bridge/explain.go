@@ -4,10 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -24,36 +23,66 @@ import (
 
 func (c *cli) explainCommand() *cobra.Command {
 	var with, source string
+	var by byWhat
 	cmd := &cobra.Command{
-		Use:   "explain FILE | EVENT-ID | INCIDENT-ID",
+		Use:   "explain [FILE | ID]",
 		Short: "Say what became of an event or incident, and why",
-		Long: `Say what became of an event or incident, and why. The first line is the verdict.
+		Long: `Say what became of an event or incident, and why. The first line is the verdict:
+was somebody paged, and if not, why not. Then come the event, the decision as it
+was recorded, each rule and key under the configuration that decided, what held
+it, what was sent and answered, and what happens next. Nothing is sent.
 
-A stored event (ev_…) or incident (in_…) is explained by the decision as it was
-recorded; --with NEW.yaml evaluates a stored event anew under other rules. A file
-that holds one event body is evaluated as if it arrived now. Nothing is sent.`,
+A stored event (ev_…) or incident (in_…) is named by its id, a notification (dl_…)
+or run (rn_…) stands for what it belongs to; or an event is found by what it is about; of several, the one nearest to --at (default: now) is explained, and
+the others are listed. Times are in defaults.time_zone. --with NEW.yaml evaluates
+a stored event anew under other rules. A file that holds one event body is
+evaluated as if it arrived now.`,
 		Example: `  datasync-bridge explain ev_0000000000000
-  datasync-bridge explain in_0000000000000
+  datasync-bridge explain --po PO-88214
+  datasync-bridge explain --partner "Harrowgate Grocers" --at "2026-11-26 02:40"
+  datasync-bridge explain in_0000000000000 -o json
   datasync-bridge explain event.json
   datasync-bridge explain ev_0000000000000 --with new.yaml`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			what, ctx := args[0], cmd.Context()
-			switch {
-			case with != "" && strings.HasPrefix(what, "in_"):
+			ctx := cmd.Context()
+			if err := by.one(len(args)); err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				return c.onStored(ctx, func(cfg *config.Config, s *sqlite.Store) error { return c.explainFound(ctx, cfg, s, by, with) })
+			}
+			switch what := args[0]; {
+			case with != "" && !strings.HasPrefix(what, "ev_") && someKind.MatchString(what):
 				return usagef("--with evaluates one event; an incident's stand under Timeline in `incidents show %s`", what)
 			case strings.HasPrefix(what, "in_"):
-				return c.withReader(ctx, func(s *sqlite.Store) error { return c.explainIncident(ctx, s, what) })
+				return c.onStored(ctx, func(cfg *config.Config, s *sqlite.Store) error { return c.explainIncident(ctx, cfg, s, what) })
+			case strings.HasPrefix(what, "dl_"), strings.HasPrefix(what, "rn_"):
+				return c.onStored(ctx, func(cfg *config.Config, s *sqlite.Store) error { return c.explainBelonging(ctx, cfg, s, what) })
 			case strings.HasPrefix(what, "ev_"):
-				return c.withReader(ctx, func(s *sqlite.Store) error { return c.explainEvent(ctx, s, what, with) })
+				return c.onStored(ctx, func(cfg *config.Config, s *sqlite.Store) error { return c.explainEvent(ctx, cfg, s, what, with, nil) })
+			default:
+				return c.explainFile(what, with, source)
 			}
-			return c.explainFile(what, with, source)
 		},
 	}
+	by.flags(cmd)
 	cmd.Flags().StringVar(&with, "with", "", "evaluate under this configuration `file` instead")
 	cmd.Flags().StringVar(&source, "source", "", "the `name` of the source that a file's event is taken to come from; default the first")
 	cmd.Flags().StringVarP(&c.output, "output", "o", "table", "table or json")
 	return cmd
+}
+
+// someKind is how an id of the bridge begins.
+var someKind = regexp.MustCompile(`^(in|dl|rn)_`)
+
+// onStored reads the store under the configuration that says where it is.
+func (c *cli) onStored(ctx context.Context, read func(*config.Config, *sqlite.Store) error) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	return c.withReader(ctx, func(s *sqlite.Store) error { return read(cfg, s) })
 }
 
 // explainFile evaluates a body as if it had arrived, verified, just now.
@@ -66,7 +95,7 @@ func (c *cli) explainFile(path, with, source string) error {
 	if err != nil {
 		return err
 	}
-	return c.evaluate(cfg, st)
+	return c.evaluate(cfg, st, nil)
 }
 
 // fileEvent is the event that a file's body would be if it arrived, verified,
@@ -143,11 +172,28 @@ func decideNow(cfg *config.Config, st event.Stored, bend func(*parts, *incident.
 	return v, nil
 }
 
-// evaluate prints the decision that a configuration makes now.
-func (c *cli) evaluate(cfg *config.Config, st event.Stored) error {
+// evaluated is a decision made now, as programs read it.
+type evaluated struct {
+	Verdict  string              `json:"verdict"`
+	Decision *view.Decision      `json:"decision"`
+	Rules    []routing.RuleTrace `json:"rules"`
+	Runs     []view.Run          `json:"runs,omitempty"`
+	Held     []heldBack          `json:"held,omitempty"`
+	// Differs says where it is not what was recorded of a stored event.
+	Differs []string `json:"differs,omitempty"`
+}
+
+// evaluate prints the decision that a configuration makes now, and where that
+// is not what was recorded; nil where nothing was.
+func (c *cli) evaluate(cfg *config.Config, st event.Stored, recorded *incident.Decision) error {
 	v, err := decideNow(cfg, st, nil)
 	if err != nil {
 		return err
+	}
+	v.trace.Zone = style(cfg).Location
+	var differs []string
+	if recorded != nil {
+		differs = differences(*recorded, v.trace.Decision)
 	}
 	switch {
 	case v.quarantine != "" && c.output == "json":
@@ -156,7 +202,10 @@ func (c *cli) evaluate(cfg *config.Config, st event.Stored) error {
 		_, err := fmt.Fprintf(c.out, "QUARANTINED: %s; kept, and told to %s\n", v.quarantine, strings.Join(cfg.Defaults.Notify, ", "))
 		return err
 	case c.output == "json":
-		return writeJSON(c.out, v.trace)
+		return writeJSON(c.out, evaluated{
+			Verdict: printable(v.trace.Verdict()), Decision: view.OfDecision(v.trace.Decision), Rules: v.trace.Rules,
+			Runs: view.Each(v.plan.Runs, view.OfRun), Held: heldOf(v.trace.Decision.Held), Differs: differs,
+		})
 	}
 	if err := v.trace.Write(c.out); err != nil {
 		return err
@@ -165,144 +214,84 @@ func (c *cli) evaluate(cfg *config.Config, st event.Stored) error {
 	for _, r := range v.plan.Runs {
 		rows = append(rows, []string{r.Remediation, string(r.State), r.Why})
 	}
-	return section(c.out, "Runs", rows)
+	if err := section(c.out, "Runs", rows); err != nil || recorded == nil {
+		return err
+	}
+	rows = nil
+	for _, d := range differs {
+		rows = append(rows, []string{d})
+	}
+	if rows == nil {
+		rows = [][]string{{"nothing of rules, notifiers, severity, type and class differs"}}
+	}
+	return section(c.out, fmt.Sprintf("Beside what was recorded on %s", newFace(cfg, time.Now()).full(recorded.At)), rows)
 }
 
-func (c *cli) explainEvent(ctx context.Context, s *sqlite.Store, id, with string) error {
-	st, err := s.Event(ctx, id)
-	if err != nil {
-		return fmt.Errorf("event %s: %w", id, err)
-	}
+func (c *cli) explainEvent(ctx context.Context, cfg *config.Config, s *sqlite.Store, id, with string, others []event.Stored) error {
 	if with != "" {
-		cfg, err := c.loadOther(with)
+		st, err := s.Event(ctx, id)
+		if err != nil {
+			return fmt.Errorf("event %s: %w", id, err)
+		}
+		other, err := c.loadOther(with)
 		if err != nil {
 			return err
 		}
-		return c.evaluate(cfg, st)
-	}
-	if c.output == "json" {
-		return writeJSON(c.out, view.OfEventInFull(st))
-	}
-	return c.printDecision(ctx, s, st)
-}
-
-// printDecision tells a recorded decision, and what was sent because of it.
-func (c *cli) printDecision(ctx context.Context, s *sqlite.Store, st event.Stored) error {
-	var d incident.Decision
-	if len(st.Decision) > 0 {
-		if err := json.Unmarshal(st.Decision, &d); err != nil {
-			return fmt.Errorf("the recorded decision of %s cannot be read: %w", st.ID, err)
+		var recorded *incident.Decision
+		if len(st.Decision) > 0 {
+			recorded = new(incident.Decision)
+			if err := json.Unmarshal(st.Decision, recorded); err != nil {
+				return fmt.Errorf("the recorded decision of %s cannot be read: %w", st.ID, err)
+			}
 		}
+		return c.evaluate(other, st, recorded)
 	}
-	fmt.Fprintf(c.out, "%s\n\n", printable(verdict(st, d)))
-	rows := [][]string{
-		{"event", fmt.Sprintf("%s, %s at %s by source %s (%s)", st.ID, st.Status, clock(st.ReceivedAt), st.Source, st.Environment)},
-		{"sent as", st.Type + again(st)},
-	}
-	if d.Outcome != "" {
-		rows = append(rows,
-			[]string{"decided", fmt.Sprintf("%s under configuration %.12s", clock(d.At), d.Config)},
-			[]string{"taken as", fmt.Sprintf("%s (%s), class %s", d.Type, d.Effect, d.Class)},
-		)
-	}
-	if d.Severity != 0 {
-		rows = append(rows, []string{"severity", fmt.Sprintf("%s, from %s", d.Severity, d.SeverityFrom)})
-	}
-	for _, r := range d.Rules {
-		rows = append(rows, []string{"rule", fmt.Sprintf("%s (line %d)%s", r.Name, r.Line, flags(r))})
-	}
-	for _, n := range d.Notifiers {
-		rows = append(rows, []string{"told", routed(n)})
-	}
-	if d.Key != "" {
-		rows = append(rows, []string{"grouped", fmt.Sprintf("by %s: %s", strings.Join(d.GroupBy, ", "), d.Key)})
-	}
-	for _, e := range d.Errors {
-		rows = append(rows, []string{"error", e})
-	}
-	for _, r := range d.Reasons {
-		rows = append(rows, []string{"because", r})
-	}
-	if err := writeTable(c.out, nil, rows); err != nil {
+	a := newAccount(cfg, time.Now())
+	if err := a.ofEvent(ctx, s, id); err != nil {
 		return err
 	}
-	if d.Incident == "" {
-		return nil
-	}
-	return printSent(ctx, c.out, s, d.Incident)
+	return c.tellAccount(ctx, cfg, a, others)
 }
 
-// printSent lists what was sent of an incident and answered, oldest first.
-func printSent(ctx context.Context, w io.Writer, s *sqlite.Store, id string) error {
-	deliveries, err := s.Deliveries(ctx, incident.Filter{Incident: id, Limit: 200})
-	if err != nil {
+func (c *cli) explainIncident(ctx context.Context, cfg *config.Config, s *sqlite.Store, id string) error {
+	a := newAccount(cfg, time.Now())
+	if err := a.ofIncident(ctx, s, id); err != nil {
 		return err
 	}
-	var rows [][]string
-	for i := len(deliveries) - 1; i >= 0; i-- {
-		d := deliveries[i]
-		next := ""
-		if d.State == incident.Waiting {
-			next = "next try " + clock(d.NextAt)
+	return c.tellAccount(ctx, cfg, a, nil)
+}
+
+// explainBelonging explains the incident of a notification, or the event of a run.
+func (c *cli) explainBelonging(ctx context.Context, cfg *config.Config, s *sqlite.Store, id string) error {
+	if strings.HasPrefix(id, "rn_") {
+		r, err := s.Run(ctx, id)
+		if err != nil {
+			return fmt.Errorf("run %s: %w", id, err)
 		}
-		rows = append(rows, []string{clock(d.QueuedAt), d.Notifier, string(d.Kind), string(d.State), lastWord(d), next})
+		return c.explainEvent(ctx, cfg, s, r.Event, "", nil)
 	}
-	return section(w, "Notifications of "+id, rows)
-}
-
-func (c *cli) explainIncident(ctx context.Context, s *sqlite.Store, id string) error {
-	found, err := showIncident(s, ctx, id)
-	if err != nil {
-		return fmt.Errorf("incident %s: %w", id, err)
-	}
-	if c.output == "json" {
-		return writeJSON(c.out, found)
-	}
-	v, ok := found.(view.Incident)
-	if !ok {
-		return errors.New("an incident is shown as something else")
-	}
-	line := fmt.Sprintf("%s, %s: %d of %d open, told %s", strings.ToUpper(v.State), v.Severity, v.OpenMembers, v.TotalMembers, tellings(v))
-	if v.Resolution != "" {
-		line = fmt.Sprintf("%s (%s) after %s: told %s", strings.ToUpper(v.State), v.Resolution,
-			v.ResolvedAt.Sub(v.OpenedAt).Round(time.Second), tellings(v))
-	}
-	fmt.Fprintf(c.out, "%s\n\n", printable(line))
-	return printIncident(c.out, v)
-}
-
-func tellings(v view.Incident) string {
-	if len(v.Told) == 0 {
-		return "nobody"
-	}
-	return reached(v.Told, v.Deliveries)
-}
-
-// verdict is a stored event's fate in one line.
-func verdict(st event.Stored, d incident.Decision) string {
-	names := make([]string, 0, len(d.Notifiers))
-	for _, n := range d.Notifiers {
-		names = append(names, n.Notifier)
-	}
-	told := strings.Join(names, ", ")
-	if told == "" {
-		told = "nobody"
-	}
+	d, err := s.Delivery(ctx, id)
 	switch {
-	case st.State == event.Parked:
-		return fmt.Sprintf("PARKED after %d failed plans: defaults.notify was told; the event is kept", st.Failures)
-	case st.State == event.Pending:
-		return "PENDING: accepted and kept, not planned yet"
-	case d.DroppedBy != "":
-		return fmt.Sprintf("DROPPED by rule %q: nobody is told", d.DroppedBy)
-	case d.Outcome == incident.OldNews:
-		return "OLD NEWS: recorded and summarised for defaults.notify; nobody is alarmed"
-	case d.Outcome == incident.Settled:
-		return fmt.Sprintf("SETTLED %s: whoever was told of it is told", d.Incident)
-	case d.Incident != "":
-		return fmt.Sprintf("%s %s, %s: tells %s", strings.ToUpper(string(d.Outcome)), d.Incident, d.Severity, told)
+	case err != nil:
+		return fmt.Errorf("notification %s: %w", id, err)
+	case d.Incident == "":
+		return usagef("%s is a %s, which is about no incident; see `deliveries show %s`", id, d.Kind, id)
 	}
-	return fmt.Sprintf("%s: no incident, tells %s", strings.ToUpper(string(d.Outcome)), told)
+	return c.explainIncident(ctx, cfg, s, d.Incident)
+}
+
+// tellAccount prints an account, and what else was found.
+func (c *cli) tellAccount(ctx context.Context, cfg *config.Config, a *account, others []event.Stored) error {
+	if err := a.retrace(ctx, decidedBy(cfg, nil, nil)); err != nil {
+		return err
+	}
+	if c.output == "json" {
+		return writeJSON(c.out, a.json(others))
+	}
+	if err := a.write(c.out); err != nil {
+		return err
+	}
+	return a.writeOthers(c.out, others)
 }
 
 func again(st event.Stored) string {

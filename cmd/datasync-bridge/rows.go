@@ -50,7 +50,7 @@ func (c *cli) incidentsCommand() *cobra.Command {
 		show:  showIncident,
 		print: printIncident,
 	}.command(c)
-	cmd.AddCommand(c.acknowledgeCommand(), c.resolveCommand())
+	cmd.AddCommand(c.acknowledgeCommand(), c.resolveCommand(), c.reportCommand())
 	return cmd
 }
 

@@ -156,29 +156,6 @@ func TestRouting32_EachChannelHasItsOwnBucket(t *testing.T) {
 	}
 }
 
-func TestRouting39_TheVerdictNamesOnlyWhomTheEventTells(t *testing.T) {
-	rehearse(t, paged, func(r *rehearsal) {
-		now := time.Now()
-		opened, settled := r.failed("txn_1", "/created_at", now), r.delivered("txn_1")
-		id := r.incidents()[0].ID
-		for event, want := range map[string]string{
-			opened:                                "OPENED " + id + ", error: tells pager, ops",
-			settled:                               "SETTLED " + id + ": whoever was told of it is told",
-			r.failed("txn_1", "/created_at", now): "OUTDATED: no incident, tells nobody",
-			r.failed("txn_2", "/created_at", now.Add(-13*time.Hour)):       "OLD NEWS: recorded and summarised for defaults.notify; nobody is alarmed",
-			r.failed("txn_3", "attempt.number", 1, "attempt.final", false): "IGNORED: no incident, tells nobody",
-		} {
-			st, err := r.store.Event(context.Background(), event)
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			if got := verdict(st, r.decision(event)); got != want {
-				t.Errorf("verdict %q, want %q", got, want)
-			}
-		}
-	})
-}
-
 func TestRouting31_NothingFromOutsideReachesAMediumAsMarkup(t *testing.T) {
 	rehearse(t, paged, func(r *rehearsal) {
 		forged := "<!channel> <https://evil.example|login> *x* & \u202e\x07"

@@ -15,30 +15,6 @@ import (
 	"datasync-bridge/store/sqlite"
 )
 
-func (c *cli) checkCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "check",
-		Short: "Check the configuration: every fault at once, with its position",
-		Long: `Check the configuration without starting anything. Every fault is printed as
-FILE:LINE:COL: KEY: what is wrong and what to do. Exit code 1 if there is one;
-warnings alone leave it 0.`,
-		Example: "  datasync-bridge check -c config.yaml",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			cfg, err := c.load()
-			if err != nil {
-				return err
-			}
-			for _, warning := range cfg.Warnings {
-				fmt.Fprintln(c.out, warning.String())
-			}
-			_, err = fmt.Fprintf(c.out, "%s is valid: %s, %s, %s (configuration %s)\n", c.configPath,
-				count(len(cfg.Sources), "source"), count(len(cfg.Rules), "rule"), count(len(cfg.Notifiers), "notifier"), cfg.ShortHash())
-			return err
-		},
-	}
-}
-
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
