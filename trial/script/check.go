@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"datasync-bridge/config"
@@ -231,6 +232,11 @@ func (c *checker) silence(s *Silence, path string) {
 	if len(s.Match) == 0 {
 		c.report(path+".match", "is missing; say what to keep quiet")
 		return
+	}
+	for key := range s.Match {
+		if strings.HasPrefix(key, "data.") {
+			c.report(path+".match."+key, "is of the raw payload, which incidents do not keep; silences match normalized paths")
+		}
 	}
 	c.world.Matches(s.Match, func(at, text string) { c.report(path+".match."+at, "%s", text) })
 }

@@ -69,6 +69,8 @@ func TestWhatCannotBeRunIsRefusedWhereItStands(t *testing.T) {
 		{"two tests of one name", one("{"+failed+", expect: {open: 1}}") + "  - {name: t, steps: [{" + failed + ", expect: {open: 1}}]}\n", "is also the name of an earlier test"},
 		{"an event where none is", one("{at: 5m, expect: {rules: [invoices]}}"), "expect.rules: is about an event, and there is none here"},
 		{"a variable", one(`{event: {type: transaction.failed, transaction.id: "${ID}"}, expect: {open: 1}}`), "cannot hold ${…}"},
+		{"a silence of a raw payload", one(`{silence: {id: s, for: 1h, match: {data.x: "1"}}, expect: {open: 0}}`), "match.data.x: is of the raw payload"},
+		{"a silence without an end", one(`{silence: {id: s, match: {partner.id: p}}, expect: {open: 0}}`), "silence.for: is missing"},
 		{"no YAML", "tests: [", "1:"},
 	} {
 		if got := faults(t, tt.text); !strings.Contains(got, tt.want) {
