@@ -25,6 +25,7 @@ var (
 // after each fault, so that one load reports them all.
 type decoder struct {
 	*book
+	// lookup finds variables; nil for placeholders instead of them.
 	lookup func(name string) (string, bool)
 }
 
@@ -59,7 +60,7 @@ func (d *decoder) decode(path string, v any, out reflect.Value, expand bool) {
 		d.duration(path, v, out)
 	case t == timeType:
 		d.time(path, v, out)
-	case reflect.PointerTo(t).Implements(textual) && (t.Kind() != reflect.Map || !isMap(v)):
+	case reflect.PointerTo(t).Implements(textual) && (t.Kind() != reflect.Map || !isMap(v)) && (t.Kind() != reflect.Slice || !isList(v)):
 		d.marshaled(path, v, out)
 	default:
 		d.kind(path, v, out, expand)
@@ -274,6 +275,8 @@ func (d *decoder) free(path string, v any) any {
 }
 
 func isMap(v any) bool { _, ok := v.(map[string]any); return ok }
+
+func isList(v any) bool { _, ok := v.([]any); return ok }
 
 // sort names the kind of a value, without the value: it may be a secret in the
 // wrong place.

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +35,7 @@ func (d *decoder) expand(path, text string, allowed bool) (string, bool) {
 			return ref[1:]
 		}
 		name, closed := strings.CutSuffix(ref[2:], "}")
-		value, set := d.lookup(name)
+		value, set := d.variable(path, name, ref == text)
 		switch {
 		case !allowed:
 			d.fault(path, "cannot hold ${…}: variables are expanded in secrets, addresses and file paths only; write $${ for a literal ${")
@@ -50,6 +52,35 @@ func (d *decoder) expand(path, text string, allowed bool) (string, bool) {
 	return out, ok
 }
 
+// variable finds what ${name} stands for; whole says that it is all of a value.
+func (d *decoder) variable(path, name string, whole bool) (value string, set bool) {
+	switch {
+	case d.lookup != nil:
+		return d.lookup(name)
+	case whole:
+		return placeholder(path, name), true
+	}
+	return "placeholder", true // part of an address or of a path
+}
+
+// placeholder is a value of the shape that a key wants, the same for the same
+// name and another for another.
+func placeholder(path, name string) string {
+	sum := sha256.Sum256([]byte(name))
+	digits := hex.EncodeToString(sum[:]) // also valid base64, and long enough for any key
+	switch key := path[strings.LastIndex(path, ".")+1:]; {
+	case strings.Contains(key, "url"), key == "proxy":
+		return "https://placeholder.example/" + digits
+	case key == "routing_key":
+		return digits[:32]
+	case key == "listen":
+		return "127.0.0.1:0"
+	case key == "token":
+		return "xoxb-" + digits
+	}
+	return digits
+}
+
 // secretFile reads a secret from the file that NAME_file names.
 func (d *decoder) secretFile(path string, v, beside any, out reflect.Value) {
 	field := strings.TrimSuffix(path, fileSuffix)
@@ -61,6 +92,11 @@ func (d *decoder) secretFile(path string, v, beside any, out reflect.Value) {
 	name, ok := d.text(path, v, true)
 	if !ok {
 		d.bad[field] = true
+		return
+	}
+	if d.lookup == nil {
+		d.places[field] = d.at(path)
+		out.SetString(placeholder(field, name))
 		return
 	}
 	secret, err := d.readSecret(path, name)

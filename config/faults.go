@@ -184,6 +184,10 @@ func join(base, path string) string {
 	return base + "." + path
 }
 
+// Suggest ends a sentence about an unknown name as the faults of a load do: with
+// the known name that is nearest to it, else with all that are known.
+func Suggest(name string, known []string) string { return suggest(name, known) }
+
 // suggest ends a sentence about an unknown name: with the known name that is
 // nearest to it, else with all that are known.
 func suggest(name string, known []string) string {

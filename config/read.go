@@ -16,6 +16,15 @@ type Report func(path, text string, warning bool)
 // check adds what the keys' owner finds. The error is always Faults; what is
 // returned beside a nil one are warnings.
 func Read(path string, into any, o Options, check func(Report)) (Faults, error) {
+	return ReadPlaced(path, into, o, func(r Report, _ Places) { check(r) })
+}
+
+// Places tells where a key was typed, or the nearest thing around it: line and
+// column, both from 1.
+type Places func(path string) (line, col int)
+
+// ReadPlaced is Read for an owner who must know later where each key stands.
+func ReadPlaced(path string, into any, o Options, check func(Report, Places)) (Faults, error) {
 	b := newBook(path)
 	b.dir = filepath.Dir(path)
 	text, err := readBounded(path)
@@ -23,9 +32,12 @@ func Read(path string, into any, o Options, check func(Report)) (Faults, error) 
 		return nil, Faults{{File: path, Text: readFault(err).Error()}}
 	}
 	if file := b.parse(text); file != nil {
-		d := decoder{b, environment(o.Env)}
+		d := decoder{b, o.lookup()}
 		d.section("", file, reflect.ValueOf(into).Elem())
-		check(b.problem)
+		check(b.problem, func(path string) (line, col int) {
+			at := b.at(path)
+			return at.line, at.col
+		})
 	}
 	faults := b.sorted()
 	if b.fatal {

@@ -102,7 +102,17 @@ func (b *book) syntax(text []byte) (file *ast.File) {
 // exhaust the parser's stack.
 func (b *book) harmless(tokens token.Tokens) bool {
 	flow, dashes, line := 0, 0, 0
+	// indents are the columns of the blocks that are open. The lexer's own
+	// count of levels grows with the length of a file, and is of no use.
+	var indents []int
 	for _, t := range tokens {
+		if t.Position.Line > line && flow == 0 {
+			line, dashes = t.Position.Line, 0
+			for len(indents) > 0 && indents[len(indents)-1] >= t.Position.Column {
+				indents = indents[:len(indents)-1]
+			}
+			indents = append(indents, t.Position.Column)
+		}
 		switch t.Type {
 		case token.AnchorType, token.AliasType, token.MergeKeyType:
 			b.token(t, "anchors, aliases and merge keys are not supported; write the value out")
@@ -115,12 +125,9 @@ func (b *book) harmless(tokens token.Tokens) bool {
 		case token.SequenceEndType, token.MappingEndType:
 			flow--
 		case token.SequenceEntryType, token.MappingKeyType:
-			if t.Position.Line != line {
-				line, dashes = t.Position.Line, 0
-			}
 			dashes++
 		}
-		if max(flow, dashes, t.Position.IndentLevel) > maxDepth {
+		if max(flow, dashes, len(indents)) > maxDepth {
 			b.token(t, "is nested deeper than %d levels", maxDepth)
 			break
 		}

@@ -25,6 +25,7 @@ var rooms = map[string][]string{
 	"routing/calendar":       {},
 	"routing/wording":        {"event"},
 	"trial":                  {"event", "routing", "routing/incident"},
+	"trial/script":           {"event", "routing", "routing/incident", "trial", "config"},
 	"routing/incident":       {"event"},
 	"dispatch":               {"event", "routing", "routing/incident", "notifiers"},
 	"notifiers":              {"event", "routing/incident"},

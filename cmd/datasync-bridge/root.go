@@ -39,6 +39,9 @@ func usagef(format string, args ...any) error {
 // errSilent ends a command with exit code 1 after it has said why itself.
 var errSilent = errors.New("")
 
+// errFaulty ends one with exit code 2, likewise: what it was given is wrong.
+var errFaulty = errors.New("")
+
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, s streams) int {
 	root := newRoot(s)
@@ -50,6 +53,8 @@ func run(ctx context.Context, args []string, s streams) int {
 		return exitOK
 	case errors.Is(err, errSilent):
 		return exitFailed
+	case errors.Is(err, errFaulty):
+		return exitUsage
 	case errors.As(err, &usage):
 		fmt.Fprintf(s.err, "%v\nSee %s --help\n", err, cmd.CommandPath())
 		return exitUsage
@@ -105,6 +110,7 @@ Try it without any configuration:  datasync-bridge demo`,
 func (c *cli) commands() []*cobra.Command {
 	return []*cobra.Command{
 		c.demoCommand(), c.serveCommand(), c.sandboxCommand(), c.checkCommand(), c.schemaCommand(), c.explainCommand(),
+		c.demoCommand(), c.serveCommand(), c.sandboxCommand(), c.checkCommand(), c.testCommand(), c.explainCommand(),
 		c.renderCommand(), c.sendTestCommand(), c.subscribeCommand(), c.datasyncCommand(),
 		c.eventsCommand(), c.incidentsCommand(), c.deliveriesCommand(), c.runsCommand(), c.auditCommand(),
 		c.backupCommand(), c.healthcheckCommand(), c.versionCommand(),
