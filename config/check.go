@@ -26,6 +26,9 @@ func (c *Config) fill() {
 	c.Store = c.Store.WithDefaults()
 	c.Datasync = c.Datasync.WithDefaults()
 	c.Outbound = c.Outbound.WithDefaults()
+	if c.Heartbeat != nil {
+		*c.Heartbeat = c.Heartbeat.WithDefaults()
+	}
 	for i := range c.Sources {
 		c.Sources[i] = c.Sources[i].WithDefaults()
 	}
@@ -73,6 +76,9 @@ func (c *Config) check(b *book) {
 	c.Store.Validate(below("store"))
 	c.Datasync.Validate(below("datasync"))
 	c.Outbound.Validate(below("outbound"))
+	if c.Heartbeat != nil {
+		c.Heartbeat.Validate(below("heartbeat"))
+	}
 	if c.Admin.Listen == c.Server.Listen && !strings.HasSuffix(c.Admin.Listen, ":0") {
 		below("")("admin.listen", "is also server.listen; give the admin listener an address of its own")
 	}

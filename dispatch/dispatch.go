@@ -13,7 +13,6 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -48,6 +47,9 @@ type Deps struct {
 type Sender struct {
 	Name     string
 	Notifier notifiers.Notifier
+	// Version is a text that differs where anything of this sender differs; a
+	// swap leaves those alone whose Version stays. "" always differs.
+	Version string
 	// Limiter is asked before each call; two notifiers of one Slack channel
 	// share it. Nil is no limit.
 	Limiter *rate.Limiter
@@ -94,7 +96,7 @@ type Dispatcher struct {
 	addressees func(context.Context) ([]string, error)
 	mapper     Mapper
 	rules      atomic.Pointer[Rules]
-	senders    []Sender
+	staff      *staff
 	log        *slog.Logger
 	observe    Observer
 	jitter     func(time.Duration) time.Duration
@@ -115,6 +117,7 @@ func New(deps Deps, config Config) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		store:      deps.Store,
+		staff:      newStaff(),
 		addressees: deps.Addressees,
 		mapper:     deps.Mapper,
 		log:        deps.Log,
@@ -129,18 +132,10 @@ func New(deps Deps, config Config) (*Dispatcher, error) {
 	if d.jitter == nil {
 		d.jitter = func(most time.Duration) time.Duration { return rand.N(most + 1) }
 	}
-	known := map[string]bool{}
-	for _, s := range deps.Senders {
-		if s.Name == "" || s.Notifier == nil {
-			return nil, fmt.Errorf("sender %q needs a name and a notifier", s.Name)
-		}
-		if known[s.Name] {
-			return nil, fmt.Errorf("two senders are named %q", s.Name)
-		}
-		known[s.Name] = true
-		d.senders = append(d.senders, s.withDefaults())
+	if err := d.Use(deps.Rules, deps.Senders); err != nil {
+		return nil, err
 	}
-	return d, d.Use(deps.Rules)
+	return d, nil
 }
 
 func (s Sender) withDefaults() Sender {
@@ -149,15 +144,6 @@ func (s Sender) withDefaults() Sender {
 		s.Timeout = 10 * time.Second
 	}
 	return s
-}
-
-// Use swaps the rules as one. What is being planned ends by the old ones.
-func (d *Dispatcher) Use(r Rules) error {
-	if r.Router == nil || r.Planner == nil {
-		return errors.New("dispatch needs a router and a planner")
-	}
-	d.rules.Store(&r)
-	return nil
 }
 
 // Run moves everything until ctx ends, then finishes the calls in hand, claims
@@ -175,11 +161,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	events, timers := d.store.Changed("events"), d.store.Changed("timers")
 	start("events", func(ctx context.Context) { d.planEvents(ctx, events) })
 	start("timers", func(ctx context.Context) { d.fireTimers(ctx, timers) })
-	for _, s := range d.senders {
-		s := sending{Dispatcher: d, Sender: s, lease: leaseFor(s.Timeout)}
-		queued := d.store.Changed("deliveries")
-		start("sender "+s.Name, func(ctx context.Context) { s.loop(ctx, queued) })
-	}
+	all.Go(func() { d.tend(ctx) })
 	start("forsaken", d.buryForsaken)
 	start("upkeep", d.retain)
 	all.Wait()

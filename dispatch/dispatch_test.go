@@ -93,7 +93,7 @@ func TestUse_SwapsTheRulesAsOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		d := w.dispatcher()
-		if err := d.Use(dispatch.Rules{Planner: &planner{}}); err == nil {
+		if err := d.Use(dispatch.Rules{Planner: &planner{}}, nil); err == nil {
 			t.Error("rules without a router were taken")
 		}
 		ctx, cancel := context.WithCancel(context.Background())
@@ -102,7 +102,7 @@ func TestUse_SwapsTheRulesAsOne(t *testing.T) {
 		w.accept("open acme")
 		synctest.Wait()
 		newer := &planner{}
-		if err := d.Use(dispatch.Rules{Router: &router{}, Planner: newer}); err != nil {
+		if err := d.Use(dispatch.Rules{Router: &router{}, Planner: newer}, nil); err != nil {
 			t.Fatal(err)
 		}
 		w.accept("open globex")

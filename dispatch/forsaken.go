@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"datasync-bridge/notifiers"
@@ -35,7 +34,7 @@ func (d *Dispatcher) buryOnce(ctx context.Context) error {
 		return fmt.Errorf("ask who has deliveries: %w", err)
 	}
 	for _, name := range names {
-		if slices.ContainsFunc(d.senders, func(s Sender) bool { return s.Name == name }) {
+		if d.staff.serves(name) {
 			continue
 		}
 		nobody := sending{
@@ -43,7 +42,7 @@ func (d *Dispatcher) buryOnce(ctx context.Context) error {
 			Sender:     Sender{Name: name, Notifier: refusing(name)}.withDefaults(),
 			lease:      leaseFor(0),
 		}
-		for ctx.Err() == nil {
+		for ctx.Err() == nil && !d.staff.serves(name) { // a swap may bring it back
 			delivery, _, err := nobody.claim(ctx)
 			if err != nil {
 				return fmt.Errorf("claim for %s: %w", name, err)

@@ -192,18 +192,31 @@ func TestABridgeKilledBetweenKeyAndAnswerChecksAndDoesNotRepeat(t *testing.T) {
 	}
 }
 
-func TestANewConfigurationVoidsWhatWaits(t *testing.T) {
+// TestRouting36AnApprovalHoldsForItsEntry: what waits outlives a change
+// elsewhere, and is void once its own remediation is changed.
+func TestRouting36AnApprovalHoldsForItsEntry(t *testing.T) {
 	t.Parallel()
 	d, s, id := asked(t, "1250.00", sandbox.Options{})
-	s.stop()
-	text, err := os.ReadFile(s.config)
-	if err == nil {
-		err = os.WriteFile(s.config, append(text, "# changed\n"...), 0o600)
+	change := func(from, to string) {
+		t.Helper()
+		s.stop()
+		text, err := os.ReadFile(s.config)
+		if err == nil {
+			err = os.WriteFile(s.config, []byte(strings.Replace(string(text), from, to, 1)+"# changed\n"), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = startServe(t, s.config)
 	}
-	if err != nil {
-		t.Fatal(err)
+	change("", "")
+	if o := s.by("ben", "runs", "list"); o.code != exitOK {
+		t.Fatal(o)
 	}
-	s = startServe(t, s.config)
+	if r := s.run(incident.RunAwaiting, incident.RunRefused); r.State != string(incident.RunAwaiting) {
+		t.Fatalf("after a change elsewhere run %s is %s, want it to wait", r.ID, r.State)
+	}
+	change("expires: 4h", "expires: 3h")
 	if r := s.run(incident.RunRefused); r.ID != id {
 		t.Errorf("run %s was refused, want %s", r.ID, id)
 	}

@@ -86,7 +86,7 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 		b.metrics.watchAPI(api.Healthy)
 	}
 	b.worker = remediation.NewWorker(b.store, parts.machine, api, remediation.NewReader(api), remediation.WorkerOptions{
-		Log: b.log, Environment: b.cfg.Datasync.Environment, Config: func() string { return b.cfg.Hash },
+		Log: b.log, Environment: b.cfg.Datasync.Environment, Config: func() string { return b.cfg.Hash }, Entry: parts.entry,
 		Idempotent: b.cfg.Datasync.Idempotency.ConfirmedBy != "",
 	})
 	if err := b.wirePolling(api, parts.machine); err != nil {

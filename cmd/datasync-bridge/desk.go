@@ -12,6 +12,6 @@ import (
 // for the configuration that is in force here only.
 func newDesk(cfg *config.Config, s *sqlite.Store, parts parts, log *slog.Logger) *remediation.Desk {
 	return remediation.NewDesk(s, parts.machine, remediation.DeskOptions{
-		Now: s.Now, Config: func() string { return cfg.Hash }, Names: parts.guard.Names, Log: log,
+		Now: s.Now, Config: func() string { return cfg.Hash }, Entry: parts.entry, Names: parts.guard.Names, Log: log,
 	})
 }

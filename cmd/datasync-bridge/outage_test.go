@@ -69,7 +69,7 @@ func rehearseAsking(t *testing.T, rules string, play func(a *asking)) {
 			func(ctx context.Context) error { return a.arrivals.watch(ctx, r.store, slog.New(slog.DiscardHandler)) },
 			enrich.New(*r.cfg.Datasync.Enrich, r.cfg.ReminderSource(), r.store, parts.machine, api, enrich.Options{}).Run,
 			remediation.NewWorker(r.store, parts.machine, api, remediation.NewReader(api), remediation.WorkerOptions{
-				Environment: r.cfg.Datasync.Environment, Config: func() string { return r.cfg.Hash },
+				Environment: r.cfg.Datasync.Environment, Config: func() string { return r.cfg.Hash }, Entry: parts.entry,
 				Idempotent: r.cfg.Datasync.Idempotency.ConfirmedBy != "", Getenv: func(string) string { return a.killSwitch },
 			}).Run,
 		} {

@@ -31,6 +31,8 @@ type parts struct {
 	table   *routing.Table
 	machine *incident.Machine
 	guard   *remediation.Guard
+	// entries are the hashes that runs are bound to, by remediation.
+	entries map[string]string
 }
 
 // compile makes the deciding parts of a configuration that loaded.
@@ -41,12 +43,20 @@ func compile(cfg *config.Config) (parts, error) {
 	}
 	// The load has refused every fault, so what is left are warnings.
 	table, _ := routing.Compile(cfg.Routing(), cfg.Names())
+	entries, err := remediation.EntryHashes(cfg.Remediations, cfg.Datasync)
+	if err != nil {
+		return parts{}, err
+	}
 	guard, _ := remediation.Compile(cfg.Remediations, remediation.Options{
 		Environment: cfg.Datasync.Environment, Configured: cfg.Datasync.Configured(), CanRead: true, ConfigHash: cfg.Hash,
 		Calendars: cfg.CalendarNames(),
+		Entries:   entries,
 	})
-	return parts{mapper: m, table: table, machine: &incident.Machine{Settings: settings(cfg)}, guard: guard}, nil
+	return parts{mapper: m, table: table, machine: &incident.Machine{Settings: settings(cfg)}, guard: guard, entries: entries}, nil
 }
+
+// entry is the hash of one remediation, "" for one that is not configured.
+func (p parts) entry(remediation string) string { return p.entries[remediation] }
 
 func settings(cfg *config.Config) incident.Settings {
 	d := cfg.Defaults

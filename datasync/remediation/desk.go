@@ -44,6 +44,9 @@ type DeskOptions struct {
 	Now func() time.Time
 	// Config is the hash of the configuration that is in force. Default "".
 	Config func() string
+	// Entry is the hash in force of one remediation (see EntryHashes), "" for
+	// one that is gone. Nil: Config counts for all.
+	Entry func(remediation string) string
 	// Names lists the remediations that can be stopped; nil: any name.
 	Names func() []string
 	Log   *slog.Logger // default: silent
@@ -122,7 +125,7 @@ func (d *Desk) oneByOne(ctx context.Context, ids []string, by, why string) error
 
 func (d *Desk) approveOne(ctx context.Context, id, by, why string) error {
 	return d.decide(ctx, id, by, why, func(run incident.Run, mark incident.Mark) (incident.Run, incident.Audit, error) {
-		after, v := approve(run, mark, d.o.Config())
+		after, v := approve(run, mark, inForce(d.o.Entry, d.o.Config, run.Remediation))
 		if v.refused != "" {
 			return run, incident.Audit{}, d.notApproved(ctx, run, by, why, v.refused)
 		}

@@ -37,6 +37,8 @@ type Options struct {
 	// ConfigHash is the configuration's; an approval given under one is void
 	// under another.
 	ConfigHash string
+	// Entries are the hashes of EntryHashes, which stand before ConfigHash.
+	Entries map[string]string
 }
 
 // Problem is a fault of the configuration: the path of its key
@@ -150,7 +152,7 @@ func (g *Guard) Propose(ev event.Event, d incident.Decision) []incident.Run {
 			Class:       ev.Class,
 			Facts:       factsOf(ev),
 			Money:       Money(ev.Text(event.DocumentType), ev.Text(event.DocumentName)),
-			Config:      g.o.ConfigHash,
+			Config:      cmp.Or(g.o.Entries[r.name], g.o.ConfigHash),
 			Limits:      r.limits,
 			OnlyDuring:  r.onlyDuring,
 		}

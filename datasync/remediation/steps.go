@@ -96,7 +96,7 @@ const notOpen = "the transaction is no longer open"
 // stopped says who or what stopped all runs or those of this remediation, "" for
 // nobody.
 func (w *Worker) stopped(ctx context.Context, run incident.Run) (why string, err error) {
-	if run.Config != w.o.Config() {
+	if run.Config != inForce(w.o.Entry, w.o.Config, run.Remediation) {
 		return voided, nil
 	}
 	if SwitchedOff(w.o.Getenv(KillSwitch)) {
@@ -183,7 +183,7 @@ func (w *Worker) ask(ctx context.Context, run incident.Run) incident.Run {
 // await ends a request that nobody answered.
 func (w *Worker) await(run incident.Run) incident.Run {
 	now := w.store.Now()
-	if why := lapsed(run, w.o.Config(), now); why != "" {
+	if why := lapsed(run, inForce(w.o.Entry, w.o.Config, run.Remediation), now); why != "" {
 		return refusedBy(run, why, now)
 	}
 	run.NextAt = run.Approval.Expires

@@ -77,6 +77,9 @@ type WorkerOptions struct {
 	Environment event.Environment
 	// Config is the hash of the configuration that is in force. Default "".
 	Config func() string
+	// Entry is the hash in force of one remediation (see EntryHashes), "" for
+	// one that is gone. Nil: Config counts for all.
+	Entry func(remediation string) string
 	// Idempotent reports that somebody has confirmed that a repeated key runs
 	// nothing twice (datasync.idempotency.confirmed_by).
 	Idempotent bool
@@ -196,7 +199,7 @@ func (w *Worker) sweep(ctx context.Context) error {
 	}
 	for _, state := range []incident.RunState{incident.RunProposed, incident.RunAwaiting, incident.RunQueued} {
 		err := w.each(ctx, state, func(run incident.Run) error {
-			if run.Config == config {
+			if run.Config == inForce(w.o.Entry, w.o.Config, run.Remediation) {
 				return nil
 			}
 			return w.record(ctx, run, refusedBy(run, voided, w.store.Now()))

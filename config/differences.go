@@ -1,0 +1,27 @@
+package config
+
+import "reflect"
+
+// Differences names the sections that differ between two configurations and
+// that only a restart puts in force, in the order of the file. The others
+// (defaults, rules, calendars, digests, silences, inhibit, notifiers,
+// remediations) are reloadable. Nil if there are none.
+func Differences(a, b *Config) (restart []string) {
+	for _, section := range []struct {
+		name string
+		a, b any
+	}{
+		{"server", a.Server, b.Server},
+		{"admin", a.Admin, b.Admin},
+		{"store", a.Store, b.Store},
+		{"sources", a.Sources, b.Sources},
+		{"datasync", a.Datasync, b.Datasync},
+		{"outbound", a.Outbound, b.Outbound},
+		{"heartbeat", a.Heartbeat, b.Heartbeat},
+	} {
+		if !reflect.DeepEqual(section.a, section.b) {
+			restart = append(restart, section.name)
+		}
+	}
+	return restart
+}
