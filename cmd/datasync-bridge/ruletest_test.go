@@ -23,10 +23,6 @@ func ruleTests(t *testing.T, want int, args ...string) (out, errs string) {
 
 func situation(t *testing.T, number string) {
 	t.Helper()
-	switch number {
-	case "03", "07", "08":
-		needsHolds(t)
-	}
 	files, err := filepath.Glob(filepath.Join("..", "..", "docs", "situations", number+"-*.yaml"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("situation %s has files %v (%v)", number, files, err)
@@ -40,38 +36,12 @@ func TestSituation03APartnerOutageBesideAnother(t *testing.T) { situation(t, "03
 func TestSituation04AnMDNTimeoutAndTheLateMDN(t *testing.T)   { situation(t, "04") }
 func TestSituation05AnInvoiceResendOnce(t *testing.T)         { situation(t, "05") }
 func TestSituation06AFunctionalReject(t *testing.T)           { situation(t, "06") }
-func TestSituation07ACertificateAndItsSymptoms(t *testing.T)  { situation(t, "07") }
-func TestSituation08AWeekend(t *testing.T)                    { situation(t, "08") }
 func TestSituation09AnSLAWarnedViolatedAndLate(t *testing.T)  { situation(t, "09") }
 func TestSituation10OutOfOrder(t *testing.T)                  { situation(t, "10") }
 func TestSituation11UntrustedAndMalformed(t *testing.T)       { situation(t, "11") }
 func TestSituation12AutomationAndOutage(t *testing.T)         { situation(t, "12") }
 
-// needsHolds skips what rests on silences, windows, digests and causes as long as
-// the planner knows none.
-func needsHolds(t *testing.T) {
-	t.Helper()
-	config, err := filepath.Abs(filepath.Join("..", "..", "docs", "situations", "config.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := written(t, t.TempDir(), "config: "+config+`
-tests:
-  - name: a status is left to the morning
-    steps:
-      - event: {type: transaction.failed, transaction.document_type: "214"}
-        expect: {rules: [statuses]}
-      - at: 1m
-        expect: {nothing_sent: true}
-`)
-	var out strings.Builder
-	if code := run(t.Context(), []string{"test", path}, streams{strings.NewReader(""), &out, &out}); code != exitOK {
-		t.Skip("nothing is held for a digest yet")
-	}
-}
-
 func TestTheExamplesOwnTestsPass(t *testing.T) {
-	needsHolds(t)
 	ruleTests(t, exitOK, filepath.Join("..", "..", "config.example.tests.yaml"))
 }
 

@@ -2,8 +2,6 @@
 // time zone, without holidays. It is pure.
 package calendar
 
-import "time"
-
 // Config is one entry of calendars.
 type Config struct {
 	Name string `koanf:"name"`
@@ -18,6 +16,3 @@ type Config struct {
 	Holidays []string `koanf:"holidays"`
 	Line     int      `koanf:"-"`
 }
-
-// Calendar is a compiled Config. The nil Calendar is always open.
-type Calendar struct{ location *time.Location }
