@@ -57,3 +57,43 @@ func TestWhatTheExampleCommentsOutLoadsToo(t *testing.T) {
 		t.Errorf("the example's blocks were not read: %+v, %d remediations", cfg.Datasync, len(cfg.Remediations))
 	}
 }
+
+// TestEveryPromiseHasATest: each number that docs/semantics.md lists under
+// rules, incidents, notifications and runs stands in the name of a test.
+func TestEveryPromiseHasATest(t *testing.T) {
+	root := filepath.Join("..", "..")
+	semantics, err := os.ReadFile(filepath.Join(root, "docs", "semantics.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	name := regexp.MustCompile(`func TestRouting_?0*(\d+)`)
+	err = filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, found := range name.FindAllSubmatch(text, -1) {
+			named[string(found[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	promised := 0
+	for _, section := range strings.Split(string(semantics), "\n## ") {
+		if strings.HasPrefix(section, "Receiving") || strings.HasPrefix(section, "Polling") {
+			continue
+		}
+		for _, line := range regexp.MustCompile(`(?m)^(\d+)\. `).FindAllStringSubmatch(section, -1) {
+			promised++
+			if !named[line[1]] {
+				t.Errorf("no test is named TestRouting%s…", line[1])
+			}
+		}
+	}
+	if promised < 35 {
+		t.Errorf("only %d promises were found", promised)
+	}
+}
