@@ -121,10 +121,10 @@ func adminToken(t *testing.T, configPath string) string {
 }
 
 // staticBinary is the program as it is shipped: what `make build` left, if
-// BRIDGE_BINARY says where, else a build of its own by the same recipe.
+// TEST_BINARY says where, else a build of its own by the same recipe.
 func staticBinary(t *testing.T) string {
 	t.Helper()
-	if path := os.Getenv("BRIDGE_BINARY"); path != "" {
+	if path := os.Getenv("TEST_BINARY"); path != "" {
 		return path
 	}
 	path, err := builtOnce()
