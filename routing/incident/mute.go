@@ -164,6 +164,8 @@ const MaxSymptoms = 50
 
 // ConfigLoad records that a configuration came into force, or was refused.
 type ConfigLoad struct {
+	// ID counts up; the store gives it.
+	ID   int64     `json:"id"`
 	Hash string    `json:"hash"`
 	At   time.Time `json:"at"`
 	// By is a name, "start", or what led to it ("signal", "file").

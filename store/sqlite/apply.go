@@ -50,6 +50,8 @@ type encoded struct {
 	deliveries []encodedDelivery
 	runs       []encodedRun
 	partners   []string
+	digested   []int64 // the incidents of the plan's digest items
+	silences   []string
 }
 
 type encodedIncident struct {
@@ -118,8 +120,29 @@ func encode(p incident.Plan) (e encoded, err error) {
 		}
 		e.partners = append(e.partners, doc)
 	}
-	e.runs, err = encodeRuns(p.Runs)
-	return e, err
+	if e.runs, err = encodeRuns(p.Runs); err != nil {
+		return e, err
+	}
+	return e, e.encodeMuted()
+}
+
+// encodeMuted adds what a plan says of digests and silences.
+func (e *encoded) encodeMuted() error {
+	for _, d := range e.plan.Digests {
+		row, err := rowOf(incidentID, d.Incident)
+		if err != nil {
+			return err
+		}
+		e.digested = append(e.digested, row)
+	}
+	for _, one := range e.plan.Silences {
+		doc, err := document(one)
+		if err != nil {
+			return err
+		}
+		e.silences = append(e.silences, doc)
+	}
+	return nil
 }
 
 func encodeMember(m *incident.MatchedMember) (one encodedMember, err error) {
@@ -144,7 +167,7 @@ func (t *tx) apply(e encoded) error {
 	for _, step := range []func(encoded) error{
 		t.applyEvent, t.consume, t.applyIncidents, t.applyMembers, t.closeMembers,
 		t.applyRecoveries, t.applyDrops, t.queue, t.applyRuns, t.applyNotices,
-		t.applySwitches, t.applyWanted, t.applyPartners,
+		t.applySwitches, t.applyWanted, t.applyPartners, t.applyDigests, t.applySilences,
 	} {
 		if err := step(e); err != nil {
 			return err
@@ -199,13 +222,13 @@ func (t *tx) applyIncidents(e encoded) error {
 		var n int64
 		var err error
 		if i.Version == 0 {
-			n, err = t.exec(`INSERT INTO incidents (id, environment, key, source, state, opened_at, resolved_at, version, doc)
-				VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)`, i.row, string(i.Environment), i.Key, i.Source, string(i.State),
-				i.OpenedAt.UnixMicro(), micros(i.ResolvedAt), i.doc)
+			n, err = t.exec(`INSERT INTO incidents (id, environment, key, source, state, opened_at, resolved_at, held, version, doc)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`, i.row, string(i.Environment), i.Key, i.Source, string(i.State),
+				i.OpenedAt.UnixMicro(), micros(i.ResolvedAt), isHeld(i.Incident), i.doc)
 		} else {
 			n, err = t.exec(`UPDATE incidents SET environment = ?, key = ?, source = ?, state = ?, opened_at = ?, resolved_at = ?,
-				version = version + 1, doc = ? WHERE id = ? AND version = ?`, string(i.Environment), i.Key, i.Source,
-				string(i.State), i.OpenedAt.UnixMicro(), micros(i.ResolvedAt), i.doc, i.row, i.Version)
+				held = ?, version = version + 1, doc = ? WHERE id = ? AND version = ?`, string(i.Environment), i.Key, i.Source,
+				string(i.State), i.OpenedAt.UnixMicro(), micros(i.ResolvedAt), isHeld(i.Incident), i.doc, i.row, i.Version)
 		}
 		if c, ok := errors.AsType[sqlite3.Error](err); ok && c.Code == sqlite3.ErrConstraint {
 			return fmt.Errorf("another incident has the id or the open key of %s: %w", i.ID, incident.ErrConflict)

@@ -188,3 +188,40 @@ func BenchmarkClaimAmong100kWaiting(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkApplyAnOpening is a plan that opens an incident with one member: all
+// that is indexed for people to search by is paid here.
+func BenchmarkApplyAnOpening(b *testing.B) {
+	s := openAt(b, filepath.Join(b.TempDir(), "bridge.db"), nil)
+	var plans []incident.Plan
+	for k := range b.N {
+		r, err := s.Accept(context.Background(), sample(int64(k)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		id, transaction := "in_"+r.ID[3:], "txn_"+strconv.Itoa(k)
+		plans = append(plans, incident.Plan{
+			Event: r.ID, Decision: &incident.Decision{Outcome: incident.Opened, Incident: id},
+			Incidents: []incident.Incident{{ID: id, Key: r.ID, Environment: event.Production, State: incident.Open, OpenedAt: time.Now()}},
+			Members: []incident.MatchedMember{{Incident: id, Member: incident.Member{
+				ID: "txn:" + transaction, Class: event.Connectivity, Open: true, OpenedAt: time.Now(), Event: r.ID, Transaction: transaction,
+				Handles: []string{"txn:" + transaction, "msg:" + transaction}, Reference: "PO-" + strconv.Itoa(k*7919%1_000_000), PartnerID: "par_1",
+			}}},
+		})
+	}
+	before := written(b)
+	b.ResetTimer()
+	var wait sync.WaitGroup
+	var n atomic.Int64
+	for range 32 {
+		wait.Go(func() {
+			for k := n.Add(1) - 1; k < int64(b.N); k = n.Add(1) - 1 {
+				if err := s.Apply(context.Background(), plans[k]); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	b.ReportMetric(float64(written(b)-before)/float64(b.N), "disk-B/plan")
+}

@@ -49,6 +49,11 @@ func load(ctx context.Context, r reader, q incident.Query) (v incident.View, err
 			return v, err
 		}
 	}
+	if q.Digest != "" {
+		if v.Digest, err = digest(ctx, r, q.Digest); err != nil {
+			return v, err
+		}
+	}
 	rows, err := concerned(ctx, r, q, &v)
 	if err != nil {
 		return v, err

@@ -42,6 +42,13 @@ func TestWhatRunsOftenFindsItsRowsByTheRightIndex(t *testing.T) {
 		{"SELECT count(*) FROM runs WHERE state = 'awaiting'", "runs_unfinished"},
 		{duePartners, "partners_due"},
 		{openMembers, "members_event"},
+		{openItems, "digest_items_open"},
+		{"SELECT id FROM silences WHERE ends_at < ? LIMIT ?", "silences_ends"},
+		{selectHistory, "events_received"},
+		{selectLoads + "WHERE hash = ? LIMIT 1", "config_loads_hash"},
+		{"SELECT max(id) FROM config_loads WHERE problem = ''", "config_loads_good"},
+		{"SELECT incident FROM members WHERE id = ?", "members_id"},
+		{"SELECT incident FROM members WHERE json_extract(doc, '$.Reference') = ?", "members_reference"},
 	} {
 		parameters := strings.Count(tt.query, "?")
 		if strings.Contains(tt.query, "?1") { // numbered: some stand twice

@@ -19,6 +19,7 @@ func (s *Store) Retain(ctx context.Context) (deleted int, more bool, err error) 
 			tx: t, left: slice,
 			events:    now.Add(-s.cfg.Retain.Events).UnixMicro(),
 			incidents: now.Add(-s.cfg.Retain.Incidents).UnixMicro(),
+			silences:  now.Add(-keepSilences).UnixMicro(),
 		}
 		if err := r.run(); err != nil {
 			return err
@@ -38,6 +39,7 @@ type retention struct {
 	left      int
 	events    int64 // what arrived before may go
 	incidents int64 // what ended before may go
+	silences  int64
 }
 
 func (r *retention) run() error {
@@ -62,12 +64,17 @@ func (r *retention) run() error {
 			AND NOT EXISTS (SELECT 1 FROM timers WHERE kind = 'notice' AND subject = notices.key) LIMIT ?)`, []any{r.events}},
 		{"DELETE FROM partners WHERE (environment, id) IN (SELECT environment, id FROM partners WHERE seen_at < ? LIMIT ?)", []any{r.events}},
 		{"DELETE FROM breakers WHERE (environment, partner) IN (SELECT environment, partner FROM breakers WHERE since < ? LIMIT ?)", []any{r.incidents}},
+		{`DELETE FROM digest_items WHERE (digest, incident) IN (SELECT digest, incident FROM digest_items d
+			WHERE NOT EXISTS (SELECT 1 FROM incidents i WHERE i.id = d.incident) LIMIT ?)`, nil},
+		{`DELETE FROM digests WHERE digest IN (SELECT digest FROM digests d WHERE told_at < ?
+			AND NOT EXISTS (SELECT 1 FROM digest_items i WHERE i.digest = d.digest) LIMIT ?)`, []any{r.events}},
+		{"DELETE FROM silences WHERE id IN (SELECT id FROM silences WHERE ends_at < ? LIMIT ?)", []any{r.silences}},
 	} {
 		if err := r.delete(old.query, old.args...); err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.deleteLoads()
 }
 
 // delete runs a statement whose last parameter is the limit.
@@ -164,6 +171,7 @@ func (r *retention) deleteIncident(row int64) error {
 		"DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE incident = ? LIMIT ?)",
 		"DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE incident = ? LIMIT ?)",
 		"DELETE FROM timeline WHERE id IN (SELECT id FROM timeline WHERE incident = ? LIMIT ?)",
+		"DELETE FROM digest_items WHERE (digest, incident) IN (SELECT digest, incident FROM digest_items WHERE incident = ? LIMIT ?)",
 	} {
 		if err := r.delete(query, row); err != nil {
 			return err

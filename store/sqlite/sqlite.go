@@ -1,7 +1,8 @@
 // Package sqlite keeps everything in one SQLite file: the inbox of events, the
-// book of incidents, the outbox of deliveries, runs, timers, polls, what is
-// known of partners, and the audit. It is the only room that knows SQL. It decides nothing about incidents: plans are made
-// elsewhere and applied here, whole or not at all.
+// book of incidents, the outbox of deliveries, runs, timers, polls, digests,
+// silences, which configurations were in force, what is known of partners, and
+// the audit. It is the only room that knows SQL. It decides nothing about
+// incidents: plans are made elsewhere and applied here, whole or not at all.
 //
 // Every change is a *job* of the one writer, which puts what waits into one
 // commit and answers a job only after it. An *epoch* is one opening of the

@@ -26,25 +26,14 @@ var upgradedAt = time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
 // row in each table.
 func firstSchema(t *testing.T, path string) (before map[string]int) {
 	t.Helper()
-	ctx := context.Background()
 	if err := preparePlace(path); err != nil {
 		t.Fatal(err)
 	}
 	db := open(path, false)
 	defer db.Close() //nolint:errcheck // closed below
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := goose.NewProvider(database.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.UpTo(ctx, 1); err != nil {
-		t.Fatal(err)
-	}
+	upTo(t, db, 1)
 	us := upgradedAt.UnixMicro()
-	for _, query := range []string{
+	run(t, db,
 		"UPDATE meta SET epoch = 41",
 		"INSERT INTO sources VALUES (1, 'datasync', 'production', 'webhook', 1)",
 		fmt.Sprintf("INSERT INTO events VALUES (7, 1, %d, randomblob(32), zeroblob(32), 0, 'transaction.failed', 'evt_7', '', 3, NULL)", us),
@@ -64,16 +53,59 @@ func firstSchema(t *testing.T, path string) (before map[string]int) {
 			destination, fingerprint, text, snapshot) VALUES ('k', 7, 'slack', 'opening', 0, 1, 'waiting', 2, 1, %d, %d, 'C1', 'f', 't', '{}')`, us, us),
 		firstRun("queued", "txn_queued", "", us), firstRun("started", "txn_started", "w:txn_started:1", us),
 		firstRun("unknown", "txn_unknown", "w:txn_unknown:1", us), firstRun("done", "txn_done", "w:txn_done:1", us),
-	} {
-		if _, err := db.ExecContext(ctx, query); err != nil {
-			t.Fatalf("%s: %v", query, err)
-		}
-	}
+	)
 	before = rowsOf(t, db)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return before
+}
+
+// secondSchema goes on to a file as the second version left it.
+func secondSchema(t *testing.T, path string) (before map[string]int) {
+	t.Helper()
+	firstSchema(t, path)
+	db := open(path, false)
+	defer db.Close() //nolint:errcheck // closed below
+	upTo(t, db, 2)
+	us := upgradedAt.UnixMicro()
+	line := incident.Audit{ID: 1, At: upgradedAt, Actor: "ana", Action: incident.AuditStopped, Subject: "all", Why: "why"}
+	run(t, db,
+		fmt.Sprintf("INSERT INTO breakers VALUES ('production', 'par_1', 2, %d)", us),
+		fmt.Sprintf("INSERT INTO switches VALUES ('', 'ana', %d, 'why')", us),
+		fmt.Sprintf("INSERT INTO polls (name, watermark, due_at) VALUES ('datasync', %d, %d)", us, us),
+		fmt.Sprintf(`INSERT INTO partners VALUES ('production', 'par_1', NULL, %d, '{"Name":"ACME"}')`, us),
+		fmt.Sprintf("INSERT INTO audit VALUES (1, %d, 'ana', '%s', 'all', 'why', '', '', '', '', '', '', '', '%s')", us, line.Action, line.Digest()),
+	)
+	before = rowsOf(t, db)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return before
+}
+
+func upTo(t *testing.T, db *sql.DB, version int64) {
+	t.Helper()
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := goose.NewProvider(database.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(context.Background(), version); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func run(t *testing.T, db *sql.DB, queries ...string) {
+	t.Helper()
+	for _, query := range queries {
+		if _, err := db.ExecContext(context.Background(), query); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+	}
 }
 
 func firstRun(state, transaction, key string, us int64) string {
@@ -115,12 +147,18 @@ func rowsOf(t *testing.T, db *sql.DB) map[string]int {
 	return counts
 }
 
-func TestAFileOfTheFirstSchemaKeepsEveryRow(t *testing.T) {
+func TestAFileOfAnEarlierSchemaKeepsEveryRow(t *testing.T) {
+	t.Run("first", func(t *testing.T) { keepsEveryRow(t, firstSchema, 14) })
+	t.Run("second", func(t *testing.T) { keepsEveryRow(t, secondSchema, 19) })
+}
+
+func keepsEveryRow(t *testing.T, earlier func(*testing.T, string) map[string]int, tables int) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "bridge.db")
-	before := firstSchema(t, path)
+	before := earlier(t, path)
 	s := openAt(t, path, func() time.Time { return upgradedAt })
 	after := rowsOf(t, s.reads)
-	if len(before) < 14 || len(after) <= len(before) {
+	if len(before) < tables || len(after) <= len(before) {
 		t.Fatalf("%d tables before, %d after", len(before), len(after))
 	}
 	for table, n := range before {
@@ -142,6 +180,21 @@ func TestAFileOfTheFirstSchemaKeepsEveryRow(t *testing.T) {
 	}
 	if s.epoch != 42 {
 		t.Errorf("epoch %d, want 42", s.epoch)
+	}
+	if _, err := s.VerifyAudit(ctx); err != nil {
+		t.Error(err)
+	}
+	// What was kept before is also what later reads find.
+	held, err := s.Held(ctx)
+	if err != nil || len(held) != 0 {
+		t.Errorf("held: %v (%v), want none", held, err)
+	}
+	found, err := s.FindEvents(ctx, incident.Find{Transaction: "1", At: upgradedAt})
+	if err != nil || len(found.Events) != 0 {
+		t.Errorf("found: %+v (%v), want none: its body does not hold it", found, err)
+	}
+	if n, err := s.HistorySize(ctx, time.Time{}, time.Time{}); err != nil || n != 1 {
+		t.Errorf("history of %d (%v), want 1", n, err)
 	}
 }
 
@@ -191,9 +244,9 @@ func TestRunsOfTheFirstSchemaGoOnAsTheyWere(t *testing.T) {
 	}
 }
 
-func TestAReaderOfAFileOfTheFirstSchemaIsToldToStartTheBridgeOnce(t *testing.T) {
+func TestAReaderOfAFileOfAnEarlierSchemaIsToldToStartTheBridgeOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bridge.db")
-	firstSchema(t, path)
+	secondSchema(t, path)
 	cfg := store.Config{SQLite: store.SQLite{Path: path}}
 	if _, err := OpenReadOnly(context.Background(), cfg, Options{}); err == nil || !strings.Contains(err.Error(), "start the bridge once") {
 		t.Errorf("open: %v, want to be told the next step", err)
@@ -208,7 +261,9 @@ func TestAReaderOfAFileOfTheFirstSchemaIsToldToStartTheBridgeOnce(t *testing.T) 
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := inspect(path, 1); !errors.Is(err, ErrNewer) {
-		t.Errorf("the first version would say %v, want %v", err, ErrNewer)
+	for version := range int64(newestSchema) {
+		if err := inspect(path, version); !errors.Is(err, ErrNewer) {
+			t.Errorf("version %d would say %v, want %v", version, err, ErrNewer)
+		}
 	}
 }

@@ -85,6 +85,9 @@ type Stats struct {
 	Dead    map[string]int
 	// OldestWaiting is when the oldest unfinished delivery was queued.
 	OldestWaiting time.Time
+	// OldestDue is, by notifier, since when the delivery waits that has waited
+	// longest beyond its time: first for a turn, then for an attempt to succeed.
+	OldestDue map[string]time.Time
 	// Runs that are queued or started.
 	Runs int
 	// RunsAwaiting wait for a person's approval; RunsUnknown have no clear outcome.
@@ -103,8 +106,14 @@ type Stats struct {
 
 // Stats counts what waits.
 func (s *Store) Stats(ctx context.Context) (st Stats, err error) {
-	st.Waiting, st.Dead = map[string]int{}, map[string]int{}
-	err = s.read(ctx, "statistics", func(r reader) error { return st.count(ctx, r) })
+	st.Waiting, st.Dead, st.OldestDue = map[string]int{}, map[string]int{}, map[string]time.Time{}
+	now := s.now().UnixMicro()
+	err = s.read(ctx, "statistics", func(r reader) error {
+		if err := st.count(ctx, r); err != nil {
+			return err
+		}
+		return st.overdue(ctx, r, now)
+	})
 	if s.writer != nil {
 		s.writer.mu.Lock()
 		st.Queue = len(s.writer.accepts) + len(s.writer.jobs)
@@ -158,6 +167,46 @@ func (st *Stats) count(ctx context.Context, r reader) error {
 		st.Dead[notifier] = n
 		return err
 	})
+}
+
+// oldestDue looks at those whose turn it is. A pause moves next_at and leaves
+// no first_try behind, so that what was ever claimed counts as due.
+const oldestDue = `SELECT notifier, min(CASE WHEN first_try IS NOT NULL THEN first_try
+	WHEN next_at <= ?1 THEN max(queued_at, next_at) ELSE queued_at END) FROM deliveries
+	WHERE turn > 0 AND (next_at <= ?1 OR lease_token > 0) GROUP BY notifier`
+
+func (st *Stats) overdue(ctx context.Context, r reader, now int64) error {
+	rows, err := r.QueryContext(ctx, oldestDue, now)
+	if err != nil {
+		return err
+	}
+	return each(rows, func(scan func(...any) error) error {
+		var notifier string
+		var at column
+		err := scan(&notifier, &at)
+		st.OldestDue[notifier] = at.Time
+		return err
+	})
+}
+
+// DeadSince counts, by notifier, the deliveries that were given up from a time
+// on and are dead still.
+func (s *Store) DeadSince(ctx context.Context, since time.Time) (map[string]int, error) {
+	out := map[string]int{}
+	err := s.read(ctx, "deliveries that were given up", func(r reader) error {
+		rows, err := r.QueryContext(ctx, "SELECT notifier, count(*) FROM deliveries WHERE state = 'dead' AND settled_at >= ? GROUP BY notifier", due(since))
+		if err != nil {
+			return err
+		}
+		return each(rows, func(scan func(...any) error) error {
+			var notifier string
+			var n int
+			err := scan(&notifier, &n)
+			out[notifier] = n
+			return err
+		})
+	})
+	return out, err
 }
 
 func size(path string) int64 {

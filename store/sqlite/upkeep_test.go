@@ -118,3 +118,53 @@ func TestPendingIsBoundedByItsBodiesToo(t *testing.T) {
 		}
 	}
 }
+
+// TestRouting40TheAgeOfAQueueIsThatOfWhatIsDue: a delivery that waits for its
+// time is not late, one that cannot be sent is, also while the notifier pauses.
+func TestRouting40TheAgeOfAQueueIsThatOfWhatIsDue(t *testing.T) {
+	at := upgradedAt
+	s := openAt(t, filepath.Join(t.TempDir(), "bridge.db"), func() time.Time { return at })
+	ctx := context.Background()
+	since := func() string {
+		t.Helper()
+		st, err := s.Stats(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if due, ok := st.OldestDue["slack"]; ok {
+			return due.Sub(upgradedAt).String()
+		}
+		return "none"
+	}
+	says := func(when, want string) {
+		t.Helper()
+		if got := since(); got != want {
+			t.Errorf("%s: the oldest is due since %s, want %s", when, got, want)
+		}
+	}
+	settle := func(state incident.DeliveryState, uncounted bool) {
+		t.Helper()
+		d, _, err := s.Claim(ctx, "slack", time.Minute)
+		if err != nil || d == nil {
+			t.Fatal(d, err)
+		}
+		g := incident.Settlement{Delivery: d.ID, Lease: d.Lease, State: state, NextAt: at.Add(30 * time.Second), Uncounted: uncounted}
+		if err := s.Settle(ctx, g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	says("without any", "none")
+	fill(t, s, 1, at.Add(time.Minute), func(int) string { return "k" })
+	says("before its time", "none")
+	at = at.Add(3 * time.Minute)
+	says("after it", "1m0s")
+	settle(incident.Waiting, true)
+	says("in a pause", "0s")
+	at = at.Add(time.Minute)
+	settle(incident.Waiting, false)
+	says("after an attempt", "4m0s")
+	at = at.Add(time.Hour)
+	says("an hour later", "4m0s")
+	settle(incident.Sent, false)
+	says("sent", "none")
+}

@@ -64,6 +64,26 @@ type Directory interface {
 	OpenOfPartner(ctx context.Context, environment event.Environment, partner string, limit int) ([]string, error)
 }
 
+// Quiet holds what keeps people from being told.
+type Quiet interface {
+	Silences(ctx context.Context) ([]incident.Silence, error)
+	Held(ctx context.Context) ([]string, error)
+}
+
+// Loads holds which configurations were in force.
+type Loads interface {
+	RecordLoad(ctx context.Context, l incident.ConfigLoad) error
+	ConfigLoad(ctx context.Context, hash string) (incident.ConfigLoad, error)
+	Loads(ctx context.Context, f incident.Filter) ([]incident.ConfigLoad, error)
+}
+
+// Past is what is searched and played again.
+type Past interface {
+	FindEvents(ctx context.Context, f incident.Find) (incident.Found, error)
+	History(ctx context.Context, since, until time.Time, after string, limit int) ([]event.Stored, error)
+	HistorySize(ctx context.Context, since, until time.Time) (int, error)
+}
+
 // Reads shows what is kept.
 type Reads interface {
 	Event(ctx context.Context, id string) (event.Stored, error)
@@ -77,6 +97,7 @@ type Reads interface {
 	Runs(ctx context.Context, f incident.Filter) ([]incident.Run, error)
 	Run(ctx context.Context, id string) (incident.Run, error)
 	OpenTellings(ctx context.Context) (map[string][]string, error)
+	DeadSince(ctx context.Context, since time.Time) (map[string]int, error)
 }
 
 // Upkeep keeps the store small and safe.
@@ -95,6 +116,9 @@ type Subject interface {
 	Records
 	Positions
 	Directory
+	Quiet
+	Loads
+	Past
 	Reads
 	Upkeep
 	Now() time.Time
@@ -117,7 +141,8 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"accept", acceptClaims}, {"plan", planClaims}, {"load", loadClaims}, {"outbox", outboxClaims},
 		{"lease", leaseClaims}, {"run", runClaims}, {"due run", dueRunClaims}, {"rail", railClaims}, {"audit", auditClaims},
-		{"poll", pollClaims}, {"partner", partnerClaims}, {"member", memberClaims}, {"read", readClaims}, {"upkeep", upkeepClaims},
+		{"poll", pollClaims}, {"partner", partnerClaims}, {"member", memberClaims}, {"digest", digestClaims}, {"silence", silenceClaims}, {"held", heldClaims}, {"load of a configuration", configClaims},
+		{"find", findClaims}, {"history", historyClaims}, {"read", readClaims}, {"upkeep", upkeepClaims},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			for _, c := range part.claims {
