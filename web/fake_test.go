@@ -21,15 +21,16 @@ import (
 	"datasync-bridge/web/view"
 )
 
-// fake is a Reader, an Operator and a Desk over a handful of rows.
+// fake is a Reader, an Operator, a Desk and a Silencer over a handful of rows.
 type fake struct {
-	mu     sync.Mutex
-	filter incident.Filter
-	deeds  []string
-	by     string
-	why    string
-	err    error
-	panics bool
+	mu      sync.Mutex
+	filter  incident.Filter
+	deeds   []string
+	by      string
+	why     string
+	err     error
+	panics  bool
+	silence incident.Silence
 }
 
 func found[V any](f *fake, id, want string, v V) (V, error) {
@@ -141,6 +142,24 @@ func (f *fake) Record(_ context.Context, a incident.Audit) error {
 	return f.do("record "+a.Action+" "+a.Subject, "", "", a.Actor, a.Why)
 }
 
+func (f *fake) AddSilence(_ context.Context, s incident.Silence, by string) (incident.Silence, error) {
+	if err := f.do("silence", "", "", by, s.Why); err != nil {
+		return incident.Silence{}, err
+	}
+	s.ID, s.By = "sl_1", by
+	f.silence = s
+	return s, nil
+}
+func (f *fake) ExpireSilence(_ context.Context, id, by, why string) error {
+	return f.do("expire", id, "sl_1", by, why)
+}
+func (f *fake) Silences(context.Context) ([]incident.Silence, error) {
+	return []incident.Silence{
+		{ID: "planned", FromFile: true, From: clock, Until: clock.AddDate(100, 0, 0), Match: map[string]any{"type": "mdn.*"}, Why: "migration"},
+		{ID: "sl_0", From: clock.AddDate(-1, 0, 0), Until: clock.AddDate(100, 0, 0), By: "ana", Expired: &incident.Mark{By: "bob", At: clock}},
+	}, f.err
+}
+
 // tokens are recognisable, so that a leak is found anywhere.
 const (
 	anaToken = "ana-token-canary-0123456789"
@@ -177,7 +196,7 @@ func start(t *testing.T, cfg web.Config, o web.Options) *bench {
 	b := &bench{fake: &fake{}, log: &bytes.Buffer{}}
 	o.Log = slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s, err := web.New(cfg.WithDefaults(), web.Deps{
-		Reader: b.fake, Operator: b.fake, Desk: b.fake,
+		Reader: b.fake, Operator: b.fake, Desk: b.fake, Silencer: b.fake,
 		Ready:  func(context.Context) error { return b.ready },
 		Status: func(context.Context) (view.Status, error) { return view.Status{Version: "v1", Ready: true}, nil },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -117,15 +117,21 @@ func (s *Server) do(c *fiber.Ctx, code string, needsWhy bool, deed func(ctx cont
 
 // carryOut does a deed in the caller's name and says so, or why not.
 func (s *Server) carryOut(c *fiber.Ctx, code string, deed func(ctx context.Context, by string) error) error {
-	ctx, cancel := context.WithTimeout(c.UserContext(), patience)
-	defer cancel()
-	if err := deed(ctx, caller(c)); err != nil {
-		if s.answer(err).Status == fiber.StatusInternalServerError {
-			err = problem(fiber.StatusConflict, "refused", err.Error())
-		}
+	if err := s.attempt(c, deed); err != nil {
 		return err
 	}
 	return c.JSON(view.Done{Status: fiber.StatusOK, Code: code, RequestID: nameRequest(c)})
+}
+
+// attempt does a deed in the caller's name. Its error says why not.
+func (s *Server) attempt(c *fiber.Ctx, deed func(ctx context.Context, by string) error) error {
+	ctx, cancel := context.WithTimeout(c.UserContext(), patience)
+	defer cancel()
+	err := deed(ctx, caller(c))
+	if err != nil && s.answer(err).Status == fiber.StatusInternalServerError {
+		return problem(fiber.StatusConflict, "refused", err.Error())
+	}
+	return err
 }
 
 // reason trims a reason in place and says what is wrong with it.
@@ -151,7 +157,10 @@ func read(c *fiber.Ctx, into any) error {
 // inJSON says what is wrong with a body in JSON's words, not in Go's.
 func inJSON(err error) string {
 	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	at, isTime := errors.AsType[*time.ParseError](err)
 	switch {
+	case isTime:
+		return fmt.Sprintf("%s is no time such as \"2026-11-30T22:00:00Z\"", at.Value)
 	case !ok:
 		return err.Error()
 	case wrong.Field == "":
@@ -166,6 +175,7 @@ func decode(body []byte, into any) error {
 		return nil
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return err

@@ -91,11 +91,26 @@ type Desk interface {
 	Record(ctx context.Context, a incident.Audit) error
 }
 
+// Silencer keeps people from being told for a while. Its refusals are told to
+// the person, as the Operator's are.
+type Silencer interface {
+	// AddSilence makes a silence in a person's name and returns it as it is
+	// kept: with its id, and its beginning where none was asked for.
+	AddSilence(ctx context.Context, s incident.Silence, by string) (incident.Silence, error)
+	// ExpireSilence ends one before its time.
+	ExpireSilence(ctx context.Context, id, by, why string) error
+	// Silences are those of the configuration and those made at run time, also
+	// those that are over and kept.
+	Silences(ctx context.Context) ([]incident.Silence, error)
+}
+
 // Deps is what the server speaks for.
 type Deps struct {
 	Reader   Reader
 	Operator Operator
 	Desk     Desk
+	// Silencer may be nil: silences then have no address.
+	Silencer Silencer
 	// Ready reports why the bridge cannot take events now, nil while it can.
 	Ready   func(ctx context.Context) error
 	Status  func(ctx context.Context) (view.Status, error)
@@ -196,6 +211,11 @@ func (s *Server) build() *fiber.App {
 	post(Operate, "/runs/:id/clear", s.clearRun)
 	get("/audit", s.audit)
 	post(Operate, "/audit", s.record)
+	if s.deps.Silencer != nil {
+		get("/silences", s.silences)
+		post(Operate, "/silences", s.addSilence)
+		post(Operate, "/silences/:id/expire", s.expireSilence)
+	}
 	return app
 }
 

@@ -23,7 +23,7 @@ var clock = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 
 var gets = []string{
 	"/api/v1/status", "/api/v1/events", "/api/v1/events/ev_1", "/api/v1/incidents", "/api/v1/incidents/in_1",
-	"/api/v1/deliveries", "/api/v1/deliveries/dl_1", "/api/v1/runs", "/api/v1/runs/rn_1", "/api/v1/audit",
+	"/api/v1/deliveries", "/api/v1/deliveries/dl_1", "/api/v1/runs", "/api/v1/runs/rn_1", "/api/v1/audit", "/api/v1/silences",
 }
 
 var posts = []string{
@@ -42,6 +42,9 @@ var (
 		"/api/v1/runs/resume":     `{"scope":"","why":"tested"}`,
 		"/api/v1/runs/rn_1/clear": `{"outcome":"done","why":"tested"}`,
 		"/api/v1/audit":           `{"action":"exported","subject":"audit"}`,
+
+		"/api/v1/silences":             `{"match":{"type":"mdn.*"},"for":"2h","why":"tested"}`,
+		"/api/v1/silences/sl_1/expire": `{"why":"tested"}`,
 	}
 )
 

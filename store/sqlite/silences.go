@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -56,7 +57,10 @@ func (s *Store) Silences(ctx context.Context) (out []incident.Silence, err error
 			if err := scan(&doc); err != nil {
 				return err
 			}
-			err := json.Unmarshal(doc, &one)
+			// Numbers of a condition stay as they were written, as in a rule.
+			d := json.NewDecoder(bytes.NewReader(doc))
+			d.UseNumber()
+			err := d.Decode(&one)
 			out = append(out, one)
 			return err
 		})

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -31,7 +32,7 @@ func (p *probe) silences() string {
 var silenceClaims = []claim{
 	{"a silence is kept as it was made", func(p *probe) {
 		want := quiet("sl_1", start, start.Add(time.Hour))
-		want.Match = map[string]any{"type": "mdn.*", "partner.id": []any{"par_1", "par_2"}, "transaction.amount": map[string]any{"lt": 12.5}}
+		want.Match = map[string]any{"type": "mdn.*", "partner.id": []any{"par_1", "par_2"}, "transaction.amount": map[string]any{"lt": json.Number("12.50")}}
 		want.Expired = &incident.Mark{By: "bo", At: start.Add(time.Minute), Why: "done"}
 		p.silence(want)
 		p.Restart(p.T)

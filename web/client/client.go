@@ -162,6 +162,31 @@ func (c *Client) Record(ctx context.Context, a incident.Audit) error {
 	return c.post(ctx, "audit", view.OfDeed(a))
 }
 
+// Silences lists silences: those active and to come, with all also those that
+// are over and kept.
+func (c *Client) Silences(ctx context.Context, all bool) (view.List[view.Silence], error) {
+	q := url.Values{}
+	if all {
+		q.Set("all", "true")
+	}
+	return get[view.List[view.Silence]](ctx, c, "silences"+written(q))
+}
+
+// AddSilence makes a silence and returns it as it is kept.
+func (c *Client) AddSilence(ctx context.Context, s view.NewSilence) (view.Silence, error) {
+	var kept view.Silence
+	body, err := json.Marshal(s)
+	if err != nil {
+		return kept, fmt.Errorf("write the request: %w", err)
+	}
+	return kept, c.call(ctx, http.MethodPost, "silences", body, &kept)
+}
+
+// ExpireSilence ends a silence before its time; why is required.
+func (c *Client) ExpireSilence(ctx context.Context, id, why string) error {
+	return c.post(ctx, "silences/"+url.PathEscape(id)+"/expire", said{why})
+}
+
 // The bodies of commands.
 type (
 	said struct {
