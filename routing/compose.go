@@ -17,10 +17,14 @@ func (e *evaluation) compose(d *incident.Decision, o outcome) {
 	d.Errors = o.errors
 	var group Group
 	handled := false
-	for _, r := range o.matched {
+	// Sized at once: growing them is what a decision with many rules would pay for.
+	if len(o.matched) > 0 {
+		d.Rules = make([]incident.MatchedRule, 0, len(o.matched))
+	}
+	for i, r := range o.matched {
 		d.Rules = append(d.Rules, incident.MatchedRule{Name: r.Name, Line: r.Line, Stop: r.Stop || r.Drop, Copy: r.Copy})
 		for _, name := range r.Notify {
-			d.Notifiers = route(d.Notifiers, name, r.Name)
+			d.Notifiers = route(d.Notifiers, name, r.Name, len(o.matched)-i)
 		}
 		handled = handled || !r.Copy && len(r.Notify) > 0
 		group = group.or(r.Group)
@@ -36,7 +40,7 @@ func (e *evaluation) compose(d *incident.Decision, o outcome) {
 	}
 	if !handled || len(o.errors) > 0 {
 		for _, name := range t.defaults.Notify {
-			d.Notifiers = route(d.Notifiers, name, byDefaults)
+			d.Notifiers = route(d.Notifiers, name, byDefaults, 1)
 		}
 		d.Reasons = append(d.Reasons, whyDefaults(o))
 	}
@@ -73,17 +77,19 @@ func whyDefaults(o outcome) string {
 	return "no rule that matched handles it (copy, or no notify), so defaults.notify is told"
 }
 
-// route adds a notifier, or another rule that named it.
-func route(to []incident.Routed, name, by string) []incident.Routed {
+// route adds a notifier, or another rule that named it; at most room rules will.
+func route(to []incident.Routed, name, by string, room int) []incident.Routed {
 	for i := range to {
 		if to[i].Notifier == name {
-			if !slices.Contains(to[i].By, by) {
+			// Rules are gone through once and in order, so a rule that is named
+			// already is the last one.
+			if by != to[i].By[len(to[i].By)-1] {
 				to[i].By = append(to[i].By, by)
 			}
 			return to
 		}
 	}
-	return append(to, incident.Routed{Notifier: name, By: []string{by}})
+	return append(to, incident.Routed{Notifier: name, By: append(make([]string, 0, min(room, 16)), by)})
 }
 
 // severity takes the highest that a rule set. Equal ones: the first rule says it.
@@ -171,7 +177,9 @@ func merge(to []incident.Routed, r incident.Routed) []incident.Routed {
 	for i := range to {
 		if to[i].Notifier == r.Notifier {
 			for _, by := range r.By {
-				to = route(to, r.Notifier, by)
+				if !slices.Contains(to[i].By, by) {
+					to[i].By = append(to[i].By, by)
+				}
 			}
 			return to
 		}

@@ -127,7 +127,7 @@ func (e *evaluation) defaultSeverity() (event.Severity, string) {
 
 func (e *evaluation) all(conditions []condition) bool {
 	for i := range conditions {
-		if !conditions[i].holds(*e.value(conditions[i].slot)) {
+		if !conditions[i].holds(e.value(conditions[i].slot)) {
 			return false
 		}
 	}
@@ -142,7 +142,8 @@ func (e *evaluation) all(conditions []condition) bool {
 func (e *evaluation) rules() outcome {
 	var o outcome
 	var buffer [64]int32
-	for _, i := range e.candidates(buffer[:0]) {
+	candidates := e.candidates(buffer[:0])
+	for at, i := range candidates {
 		r := &e.table.rules[i]
 		if o.stopped != nil {
 			e.trace.skipped(r, o.stopped)
@@ -154,6 +155,9 @@ func (e *evaluation) rules() outcome {
 		}
 		if !holds {
 			continue
+		}
+		if o.matched == nil {
+			o.matched = make([]*rule, 0, min(len(candidates)-at, 16))
 		}
 		o.matched = append(o.matched, r)
 		if r.Stop || r.Drop {

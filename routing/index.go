@@ -138,8 +138,14 @@ func (ix *index) candidates(e *evaluation, to []int32) []int32 {
 	if len(to) < 2 {
 		return to
 	}
-	slices.Sort(to)
-	return slices.Compact(to)
+	// One list alone is in order and names nothing twice.
+	for i := 1; i < len(to); i++ {
+		if to[i] <= to[i-1] {
+			slices.Sort(to)
+			return slices.Compact(to)
+		}
+	}
+	return to
 }
 
 func (s *slotIndex) find(v value, to []int32) []int32 {

@@ -3,7 +3,9 @@ package routing
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -49,9 +51,17 @@ var operators = []string{
 }
 
 // holds reports whether every test holds.
-func (c *condition) holds(v value) bool {
+func (c *condition) holds(v *value) bool {
 	for i := range c.tests {
-		if !c.tests[i].holds(v) {
+		t := &c.tests[i]
+		// Most tests ask whether a text is one of a few: that needs no copies.
+		if v.kind == isText && t.op == opIs && len(t.want.few) > 0 {
+			if !slices.Contains(t.want.few, v.text) {
+				return false
+			}
+			continue
+		}
+		if !t.holds(*v) {
 			return false
 		}
 	}
@@ -91,8 +101,14 @@ func inOrder(op operator, n, bound float64) bool {
 	}
 }
 
+// fewTexts is up to how many a list is quicker than a map.
+const fewTexts = 4
+
 // oneOf is a list of alternatives, sorted by kind.
 type oneOf struct {
+	// few are the texts where they are at most fewTexts and no glob is among
+	// them: quicker to go through than to look up.
+	few     []string
 	texts   map[string]struct{}
 	globs   []*glob
 	numbers []value
@@ -152,6 +168,10 @@ func (o *oneOf) add(literal any) error {
 		o.shown = append(o.shown, n.String())
 	} else {
 		o.shown = append(o.shown, fmt.Sprint(literal))
+	}
+	o.few = nil
+	if len(o.globs) == 0 && len(o.texts) <= fewTexts {
+		o.few = slices.Sorted(maps.Keys(o.texts))
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func (t *Table) Could(ev event.Event) []int {
 		holds := true
 		for k := range t.rules[i].conditions {
 			c := &t.rules[i].conditions[k]
-			holds = holds && (!slices.Contains(known, c.path) || c.holds(*e.value(c.slot)))
+			holds = holds && (!slices.Contains(known, c.path) || c.holds(e.value(c.slot)))
 		}
 		if holds {
 			could = append(could, i)

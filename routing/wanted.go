@@ -67,7 +67,7 @@ func (r *rule) wants(paths []string, effects map[string]event.Effect, into map[s
 		}
 		named = true
 		for name := range effects {
-			if c.holds(value{kind: isText, text: name}) {
+			if c.holds(&value{kind: isText, text: name}) {
 				into[name] = true
 			}
 		}
