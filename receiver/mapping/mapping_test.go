@@ -60,8 +60,8 @@ func TestCatalogueHasItsEffectsAndClasses(t *testing.T) {
 			t.Errorf("%s: alias of %q, want %q", tt.sent, alias, tt.canonical)
 		}
 	}
-	if n := len(m.Types()); n != 29 {
-		t.Errorf("%d canonical types, want 29", n)
+	if n := len(m.Types()); n != 34 {
+		t.Errorf("%d canonical types, want 34", n)
 	}
 }
 
@@ -81,6 +81,15 @@ func TestRouting40_OnlyTheBridgeSpeaksOfItself(t *testing.T) {
 		{"bridge.webhooks_resumed", event.OriginBridge, event.Settle, event.BridgeClass, true},
 		{"bridge.signatures_failing", event.OriginBridge, event.Open, event.BridgeClass, true},
 		{"bridge.signatures_verified", event.OriginBridge, event.Settle, event.BridgeClass, true},
+		{"bridge.delivery_dead", event.OriginBridge, event.Open, event.BridgeClass, true},
+		{"bridge.delivery_restored", event.OriginBridge, event.Settle, event.BridgeClass, true},
+		{"bridge.queue_drained", event.OriginBridge, event.Settle, event.BridgeClass, true},
+		{"bridge.store_degraded", event.OriginBridge, event.Open, event.BridgeClass, true},
+		{"bridge.store_restored", event.OriginBridge, event.Settle, event.BridgeClass, true},
+		{"bridge.mapping_broken", event.OriginBridge, event.Open, event.BridgeClass, true},
+		{"bridge.mapping_mended", event.OriginBridge, event.Settle, event.BridgeClass, true},
+		{"bridge.config_rejected", event.OriginBridge, event.Open, event.BridgeClass, true},
+		{"bridge.config_accepted", event.OriginBridge, event.Settle, event.BridgeClass, true},
 		{"bridge.queue_old", event.OriginBridge, event.Note, event.BridgeClass, true},
 		{"bridge.unheard_of", event.OriginBridge, event.Note, event.BridgeClass, false},
 		{"bridge.webhooks_quiet", event.OriginWebhook, event.Note, event.Storage, false},

@@ -27,12 +27,22 @@ type change struct {
 	event string
 	// silent keeps pagers from alarming.
 	silent bool
+	// was is the incident before the change.
+	was Incident
+	// windows are those that the event, or an escalation, has for who it names.
+	windows map[string][]Window
+	// held are those who are not told something now, changed reports that
+	// somebody's hold is not what it was, and causeLine words a new cause.
+	held      []HeldRouted
+	changed   bool
+	causeLine string
 
 	members []Member
 	// gone are members whose row another class has taken the place of.
 	gone       []Member
 	deliveries []Delivery
 	drops      []Drop
+	timers     []Timer
 	timeline   []Entry
 }
 
@@ -43,6 +53,7 @@ func (d *draft) change(inc Incident) *change {
 }
 
 func (m *Machine) change(inc Incident, now time.Time) *change {
+	was := inc
 	inc.Told = slices.Clone(inc.Told)
 	inc.Escalation = slices.Clone(inc.Escalation)
 	inc.Reopenings = slices.Clone(inc.Reopenings)
@@ -52,11 +63,13 @@ func (m *Machine) change(inc Incident, now time.Time) *change {
 	inc.Settled = slices.Clone(inc.Settled)
 	inc.Listed = slices.Clone(inc.Listed)
 	inc.Awaiting = slices.Clone(inc.Awaiting)
+	inc.Causes = slices.Clone(inc.Causes)
+	inc.Symptoms = slices.Clone(inc.Symptoms)
 	if inc.Acknowledged != nil {
 		mark := *inc.Acknowledged
 		inc.Acknowledged = &mark
 	}
-	return &change{m: m, now: now, inc: inc}
+	return &change{m: m, now: now, inc: inc, was: was}
 }
 
 // say adds a line to the timeline.
@@ -257,6 +270,8 @@ func (c *change) commit(p *Plan) {
 	p.Drops = append(p.Drops, c.drops...)
 	p.Timeline = append(p.Timeline, c.timeline...)
 	p.Timers = append(p.Timers, Timer{Kind: IncidentTimer, Subject: inc.ID, DueAt: nextDue(inc)})
+	p.Timers = append(p.Timers, c.timers...)
+	c.itemize(p)
 	stored := *inc
 	stored.Listed, stored.Queue = nil, nil
 	p.Incidents = append(p.Incidents, stored)
@@ -286,6 +301,11 @@ func nextDue(inc *Incident) time.Time {
 	times := []time.Time{inc.WaitUntil, inc.ResolveAt, inc.CountAt}
 	if inc.OpenMembers() > 0 {
 		times = append(times, inc.CloseAt, inc.HoldUntil)
+		for _, t := range inc.Told {
+			if h := t.Held; h != nil && !t.Over && (h.Kind == HeldBySilence || h.Kind == HeldByWindow) {
+				times = append(times, h.Until)
+			}
+		}
 		if inc.Acknowledged == nil {
 			times = append(times, inc.RepeatAt)
 			for _, e := range inc.Escalation {

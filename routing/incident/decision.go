@@ -114,4 +114,6 @@ type EscalateStep struct {
 	Rule   string
 	After  time.Duration
 	Notify []string
+	// Window is that of its rule (only_during), nil for none.
+	Window *Window `json:",omitempty"`
 }

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -47,17 +48,27 @@ func (c *change) resolve(r Resolution) {
 	for _, m := range inc.Listed {
 		c.remember(m)
 	}
+	for _, id := range slices.Clone(inc.Causes) {
+		c.uncause(id)
+	}
+	c.wake()
 	inc.OpenBy, inc.Listed = [5]int{}, nil // a person or the clock ends what is still open
 	for i := range inc.Documents {
 		inc.Documents[i].Open = 0
 	}
 	c.say("resolved", string(r))
 	for i := range inc.Told {
-		if t := &inc.Told[i]; !t.Over {
-			t.Over = true
-			if t.Alarms > 0 {
-				c.end(t, spared)
-			}
+		t := &inc.Told[i]
+		if t.Over {
+			continue
+		}
+		held := t.Held
+		t.Over, t.Held = true, nil
+		switch {
+		case t.Alarms > 0:
+			c.end(t, spared)
+		case held != nil:
+			c.say("untold", fmt.Sprintf("over while %s was held by %s: nothing is sent there", t.Notifier, heldBy(*held)))
 		}
 	}
 }

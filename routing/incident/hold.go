@@ -13,12 +13,12 @@ func (c *change) holding() bool { return !c.inc.HoldUntil.IsZero() }
 // holds reports whether this notifier is one of them.
 func (c *change) holds(name string) bool { return c.holding() && c.m.Notifiers[name].Pager }
 
-// unpaged lists who is to be told and knows nothing yet. Once the opening is
-// told, those are the pagers that are held or were spared.
+// unpaged lists who is to be told, knows nothing yet and is not muted. Once the
+// opening is told, those are the pagers that wait for a run or were spared.
 func (i *Incident) unpaged() []string {
 	var names []string
 	for _, t := range i.Told {
-		if !t.Over && t.Alarms == 0 {
+		if !t.Over && t.Alarms == 0 && t.Held == nil {
 			names = append(names, t.Notifier)
 		}
 	}
@@ -107,10 +107,11 @@ func (c *change) release(why string) {
 
 func (c *change) unhold() { c.inc.HoldUntil, c.inc.HoldFor = time.Time{}, "" }
 
-// page sends the opening to all who still wait for it.
+// page sends the opening to all who still wait for it. Who is muted is told when
+// that ends.
 func (c *change) page(why string) {
 	for i := range c.inc.Told {
-		if t := &c.inc.Told[i]; !t.Over && t.Alarms == 0 {
+		if t := &c.inc.Told[i]; !t.Over && t.Alarms == 0 && t.Held == nil {
 			c.begin(t, why)
 		}
 	}

@@ -200,6 +200,11 @@ type Escalation struct {
 	Rule   string
 	Notify []string
 	Done   bool
+	// After is how long after the telling it is due: where a window holds
+	// everybody back, it is counted from its opening.
+	After time.Duration `json:",omitempty"`
+	// Window is that of its rule, nil for none.
+	Window *Window `json:",omitempty"`
 }
 
 // DocumentCount counts members of one document type.
@@ -218,6 +223,11 @@ type Lead struct {
 	OccurredAt time.Time
 	// Fields is the event's normalized payload, each text cut to 1,000 runes.
 	Fields map[string]any
+	// Source, Class and Origin are the event's own, "" in rows from before they
+	// were kept: the incident's then.
+	Source string       `json:",omitempty"`
+	Class  event.Class  `json:",omitempty"`
+	Origin event.Origin `json:",omitempty"`
 	// Words are the texts that its rules gave it.
 	Words Words `json:",omitzero"`
 }
@@ -239,7 +249,8 @@ type Member struct {
 	// Due is its deadline, zero for none.
 	Due time.Time
 	// Handles are what a recovery can be found by: its own ID and the AS2
-	// message id, interchange and so on that its events named; at most eight.
+	// message id, interchange and so on that its events named, at most eight;
+	// besides, those by which it explains others (Decision.Causes), at most eight.
 	Handles []string
 	// The rest is what a person reads.
 	Event        string // newest opening event

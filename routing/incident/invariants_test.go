@@ -10,7 +10,7 @@ import (
 // may says which kinds a notifier of a sort may be sent.
 var (
 	pagerKinds = []DeliveryKind{Opening, Alarm, Reopening, Fallback, Resolve, Acknowledged}
-	hookKinds  = []DeliveryKind{Opening, Alarm, Reopening, Fallback, Resolve, Noticed, ApprovalAsk}
+	hookKinds  = []DeliveryKind{Opening, Alarm, Reopening, Fallback, Resolve, Noticed, ApprovalAsk, DigestTold}
 )
 
 // check holds a plan that was just applied against what is always true.
@@ -26,6 +26,7 @@ func (w *world) check(p Plan) {
 		}
 	}
 	w.checkPolling(p)
+	w.checkMuted(p)
 	keys := map[string]string{}
 	for _, inc := range w.open() {
 		key := string(inc.Environment) + inc.Key
@@ -105,7 +106,7 @@ func (w *world) checkIncident(inc Incident) {
 				w.t.Fatalf("%s is resolved with member %s open", inc.ID, m.ID)
 			}
 		}
-		if len(m.Handles) > maxHandles {
+		if len(m.Handles) > maxHandles+maxCauses {
 			w.t.Fatalf("member %s has %d handles", m.ID, len(m.Handles))
 		}
 	}
@@ -138,7 +139,7 @@ func (w *world) checkIncident(inc Incident) {
 			w.t.Fatalf("%s is resolved and was not ended for %s", inc.ID, t.Notifier)
 		}
 		spared := w.m.Notifiers[t.Notifier].Pager && (!inc.HoldUntil.IsZero() || inc.Acknowledged != nil || w.unsigned[inc.ID])
-		if inc.State == Open && inc.WaitUntil.IsZero() && !t.Over && t.Alarms == 0 && !spared {
+		if inc.State == Open && inc.WaitUntil.IsZero() && !t.Over && t.Alarms == 0 && t.Held == nil && !spared {
 			w.t.Fatalf("%s was told, but not to %s: %v", inc.ID, t.Notifier, w.timeline)
 		}
 	}

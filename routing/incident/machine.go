@@ -87,6 +87,8 @@ func (m *Machine) Query(ev event.Event, d Decision) Query {
 	q := Query{Environment: ev.Environment, Handles: m.handlesToLoad(ev), Partner: m.partnerOf(ev), RunKey: keyOfOwn(ev)}
 	if m.mayOpen(ev) {
 		q.Key = keyOf(ev, d)
+		// Last: what the event is about matters more than what explains it.
+		q.Handles = appendNew(q.Handles, bounded(d.CausedBy, maxCauses)...)
 	}
 	if n, ok := m.noticeOf(ev, d); ok {
 		q.Notice = n.key
@@ -129,6 +131,11 @@ func (m *Machine) mayOpen(ev event.Event) bool {
 func (m *Machine) Event(in Input) Plan {
 	d := m.draft(in)
 	d.enrich()
+	if d.effect == event.Open || d.effect == event.Note {
+		if s, silenced := d.silence(); silenced {
+			d.dec.Silence = s.ID
+		}
+	}
 	switch effect := d.effect; {
 	case in.Event.Quarantine != "":
 		d.decide(Notified, "the body is authentic but could not be mapped: "+cut(in.Event.Quarantine, 200))
@@ -161,6 +168,10 @@ type draft struct {
 	at   time.Time
 	dec  Decision
 	plan Plan
+	// windows are those of the event's recipients, nil for always.
+	windows map[string][]Window
+	// told is the event as a lead, made once it is asked for.
+	told *Lead
 }
 
 func (m *Machine) draft(in Input) *draft {
@@ -177,6 +188,7 @@ func (m *Machine) draft(in Input) *draft {
 	}
 	d.in.Runs = d.inHours(in.Runs)
 	d.dec.Outcome, d.dec.Incident = "", ""
+	d.dec.Silence, d.dec.Held = "", nil
 	d.dec.At, d.dec.Effect = in.Now, d.effect
 	d.dec.Reasons = append([]string(nil), in.Decision.Reasons...)
 	d.dec.Severity = severityOf(in)

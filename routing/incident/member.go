@@ -15,7 +15,7 @@ import (
 const (
 	defaultMembers = 20
 	maxMembers     = 100
-	maxHandles     = 8
+	maxHandles     = 8 // and maxCauses
 	// maxHandle bounds a handle in bytes; a longer one is replaced by its hash.
 	maxHandle = 200
 )
@@ -40,6 +40,11 @@ type level func(event.Event) []string
 var families = map[string]string{
 	"webhooks_quiet": "webhooks", "webhooks_resumed": "webhooks",
 	"signatures_failing": "signatures", "signatures_verified": "signatures",
+	"delivery_dead": "delivery", "delivery_restored": "delivery",
+	"queue_old": "queue", "queue_drained": "queue",
+	"store_degraded": "store", "store_restored": "store",
+	"mapping_broken": "mapping", "mapping_mended": "mapping",
+	"config_rejected": "config", "config_accepted": "config",
 }
 
 // byBridge is what the bridge tells of itself. Whoever else sends such a type
@@ -199,8 +204,7 @@ func (m Member) again(prior Member) Member {
 	if m.Due.IsZero() {
 		m.Due = prior.Due
 	}
-	m.Handles = appendNew(slices.Clone(prior.Handles), m.Handles...)
-	m.Handles = m.Handles[:min(len(m.Handles), maxHandles)]
+	m.Handles = m.handlesBeside(prior)
 	m.DocumentType = cmp.Or(m.DocumentType, prior.DocumentType)
 	m.DocumentName = cmp.Or(m.DocumentName, prior.DocumentName)
 	m.Reference = cmp.Or(m.Reference, prior.Reference)

@@ -110,15 +110,15 @@ type Held struct {
 	// Until is when to look again, or when the digest is told; zero while a
 	// cause is open.
 	Until time.Time
-	// Owes is what it would be told: an opening where Telling.Alarms is 0, else
-	// an Alarm or an Update.
+	// Owes is what it would be told: an Opening or a Reopening where
+	// Telling.Alarms is 0, else an Alarm or an Update.
 	Owes DeliveryKind
 }
 
 // DigestItem is one incident in one notifier's digest.
 type DigestItem struct {
-	// Digest is a digest's key: handle("digest", name, notifier), also the
-	// subject of its timer. (Digest, Incident) is unique.
+	// Digest is a digest's key: handle("digest", name, notifier), with which the
+	// subject of its timers begins. (Digest, Incident) is unique.
 	Digest      string
 	Name        string
 	Notifier    string

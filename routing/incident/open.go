@@ -23,7 +23,7 @@ func (d *draft) open() {
 	if d.known() {
 		return
 	}
-	member := memberOf(d.shown, d.dec.Severity, d.at)
+	member := d.memberOf()
 	if d.in.Consumed != nil && (d.m.RetryingAfter <= 0 || d.member(member.ID, "") != nil) {
 		d.decide(Ignored, "it is open already, or defaults.retrying_alert is not set any more")
 		return
@@ -154,7 +154,7 @@ func (d *draft) admit(c *change, m Member, prior *Member, told bool) {
 	}
 	switch {
 	case d.dec.Outcome == Raised:
-		raised := *prior
+		raised := withCauses(*prior, d.dec.Causes)
 		raised.Severity = max(prior.Severity, m.Severity)
 		if due := dueOf(d.ev); !due.IsZero() {
 			raised.Due = due
@@ -169,7 +169,7 @@ func (d *draft) admit(c *change, m Member, prior *Member, told bool) {
 		inc.ResolveAt = time.Time{}
 		c.say("reopened", "open again before its resolve was told")
 	}
-	c.lead(d.shown, d.dec.Severity, back || outgrown && d.dec.Severity >= inc.Lead.Severity)
+	c.lead(d, back, outgrown && d.dec.Severity >= inc.Lead.Severity)
 	if d.at.After(inc.LastOpening) {
 		inc.LastOpening = d.at
 	}
@@ -188,7 +188,26 @@ func (d *draft) admit(c *change, m Member, prior *Member, told bool) {
 		}
 	}
 	c.say(string(d.dec.Outcome), fmt.Sprintf("%s: %s, %s%s", d.ev.Type, m.ID, d.dec.Severity, how))
+	d.explain(c, born || back)
 	c.spread(d, spread{born: born, back: back, quiet: quiet, next: next})
+	d.held(c)
+}
+
+// memberOf is what the event is about, with the handles by which it explains others.
+func (d *draft) memberOf() Member {
+	return withCauses(memberOf(d.shown, d.dec.Severity, d.at), d.dec.Causes)
+}
+
+// held records who is not told now, and why.
+func (d *draft) held(c *change) {
+	for _, h := range c.held {
+		d.hold(h)
+	}
+}
+
+func (d *draft) hold(h HeldRouted) {
+	d.dec.Held = append(d.dec.Held, h)
+	d.because(h.Notifier + " is not told now: " + h.Why)
 }
 
 // name adds the rules that chose the incident's notifiers.
@@ -214,6 +233,8 @@ func (c *change) spread(d *draft, s spread) {
 	inc := &c.inc
 	c.silent = !d.ev.Authentic
 	names := d.recipients()
+	c.windows = d.windows
+	c.bindAll()
 	waiting := !inc.WaitUntil.IsZero()
 	untold := !slices.ContainsFunc(inc.Told, func(t Telling) bool { return t.Alarms > 0 })
 	if s.born || s.back && untold || waiting {
@@ -267,24 +288,50 @@ func news(s event.Severity, eventType string, quiet bool) string {
 }
 
 // recipients are who may be told, after what only the state machine can
-// see to: a pager never rings for a sandbox or for what nobody signed.
+// see to: a pager never rings for a sandbox or for what nobody signed, a rule
+// that drops what comes outside its window names nobody then, and no notifier
+// is told of its own trouble.
 func (d *draft) recipients() []string {
-	chosen := make([]string, 0, len(d.dec.Notifiers))
-	for _, r := range d.dec.Notifiers {
-		chosen = append(chosen, r.Notifier)
-	}
+	chosen, left := d.chosen()
 	names, why := d.m.allowed(chosen, d.ev)
-	if len(names) == 0 {
+	if len(names) == 0 && !left {
 		names, _ = d.m.allowed(d.m.Notify, d.ev)
 		why = append(why, "no notifier is left of those that the rules chose: defaults.notify is told")
 	}
-	if len(names) == 0 {
+	names, more := d.m.around(names, d.ev)
+	why = append(why, more...)
+	if len(names) == 0 && !left {
 		why = append(why, "nobody can be told: defaults.notify has no notifier for this")
 	}
 	for _, w := range why {
 		d.because(w)
 	}
 	return names
+}
+
+// chosen are the notifiers that the rules name now, with the windows of whom
+// stands in for them. left reports that somebody was left out, for whom no
+// default steps in.
+func (d *draft) chosen() (names []string, left bool) {
+	d.windows = map[string][]Window{}
+	for _, r := range d.dec.Notifiers {
+		windows, out := d.m.dropped(r.Notifier, r.Windows, d.in.Now)
+		if out != nil {
+			left = true
+			d.hold(HeldRouted{Notifier: r.Notifier, Held: *out})
+			continue
+		}
+		names, windows = append(names, r.Notifier), together(windows, windows)
+		told, _ := d.m.allowed([]string{r.Notifier}, d.ev)
+		for _, name := range told {
+			own := windows
+			if old, known := d.windows[name]; known {
+				own = together(old, windows)
+			}
+			d.windows[name] = own
+		}
+	}
+	return names, left
 }
 
 // allowed replaces pagers where they must not ring, by their fallback or the

@@ -117,7 +117,9 @@ const (
 	FallbackTimer TimerKind = "fallback"
 	NoticeTimer   TimerKind = "notice"
 	RetryingTimer TimerKind = "retrying"
-	// DigestTimer tells a digest; its subject is the digest's key.
+	// DigestTimer tells a digest; its subject is the digest's key, a space, and
+	// the time for which it was set: what is left to a digest while the one before
+	// is due, and not told yet, must not put that off.
 	DigestTimer TimerKind = "digest"
 	// CauseTimer looks whether a cause is still open; its subject is the muted
 	// incident's id, a space, and the cause's.
@@ -150,6 +152,8 @@ type Notice struct {
 	Last     string // newest event
 	Every    time.Duration
 	Severity event.Severity
+	// Windows are those of the notifiers that may not be told at any time.
+	Windows map[string][]Window `json:",omitempty"`
 }
 
 // Entry is one line of an incident's append-only timeline.

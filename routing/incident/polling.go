@@ -146,7 +146,7 @@ func (d *draft) foundByPolling(id string) *MatchedMember {
 func (d *draft) refine(prior MatchedMember) {
 	c := d.change(*d.in.View.incident(prior.Incident, d.ev.Environment))
 	inc := &c.inc
-	m := memberOf(d.shown, d.dec.Severity, d.at).again(prior.Member)
+	m := d.memberOf().again(prior.Member)
 	m.Origin = d.ev.Origin
 	d.dec.Incident = inc.ID
 	by := d.lateBy(prior.OpenedAt)
@@ -164,7 +164,9 @@ func (d *draft) refine(prior MatchedMember) {
 	c.polling(func(p *Polling) { p.Found, p.Late, p.LateBy = max(0, p.Found-1), p.Late+1, by })
 	c.stayOpen(d.at)
 	c.say(string(Refined), what)
+	d.explain(c, false)
 	c.spread(d, spread{})
+	d.held(c)
 	c.commit(&d.plan)
 	d.remember(failure(d, inc.ID)...)
 }
@@ -180,10 +182,11 @@ func (d *draft) lateBy(polled time.Time) time.Duration {
 func (c *change) relead(d *draft) {
 	old := c.inc.Lead
 	if !old.about(d.ev) {
-		c.lead(d.shown, d.dec.Severity, false)
+		c.lead(d, false, false)
 		return
 	}
-	c.inc.Lead = leadOf(d.shown, max(old.Severity, d.dec.Severity))
+	c.inc.Lead = d.lead()
+	c.inc.Lead.Severity = max(old.Severity, d.dec.Severity)
 	for path, v := range old.Fields {
 		if _, told := c.inc.Lead.Fields[path]; !told {
 			c.inc.Lead.Fields[path] = v

@@ -40,9 +40,17 @@ var reaches = map[string]reach{
 	typeRestored:                  {levels: []level{byConnection, byUnnamedProtocol}},
 	"automation.completed":        {only: []event.Class{event.AutomationFault}, levels: []level{byTransaction, byRun}},
 	typeCleared:                   {only: deliveries, levels: []level{byTransaction}},
-	"bridge.webhooks_resumed":     {only: []event.Class{event.BridgeClass}, levels: []level{byBridge}},
-	"bridge.signatures_verified":  {only: []event.Class{event.BridgeClass}, levels: []level{byBridge}},
+	"bridge.webhooks_resumed":     ofBridge,
+	"bridge.signatures_verified":  ofBridge,
+	"bridge.delivery_restored":    ofBridge,
+	"bridge.queue_drained":        ofBridge,
+	"bridge.store_restored":       ofBridge,
+	"bridge.mapping_mended":       ofBridge,
+	"bridge.config_accepted":      ofBridge,
 }
+
+// ofBridge ends one of the bridge's own troubles.
+var ofBridge = reach{only: []event.Class{event.BridgeClass}, levels: []level{byBridge}}
 
 // deliveries are the classes of what a listing of failed transactions can show:
 // that one is no longer on it says nothing of MDNs, acknowledgments or deadlines.

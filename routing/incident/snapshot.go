@@ -26,6 +26,7 @@ func snapshotOf(inc Incident) Snapshot {
 		Rules: slices.Clone(inc.Rules), Notes: slices.Clone(inc.Notes),
 		Reopenings: len(inc.Reopenings), Flapping: inc.Flapping, Polling: inc.Polling,
 		Awaiting: slices.Clone(inc.Awaiting),
+		Symptoms: slices.Clone(inc.Symptoms), MoreSymptoms: inc.MoreSymptoms,
 	}
 	if held := inc.unpaged(); len(held) > 0 && !inc.HoldUntil.IsZero() {
 		s.Held, s.HoldFor, s.HoldUntil = held, inc.HoldFor, inc.HoldUntil
@@ -52,18 +53,11 @@ func dueAmong(members []Member) time.Time {
 	return due
 }
 
-// lead makes the event the one that the incident is told by, if it is the
-// first of the highest severity, or the first after a reopening.
-func (c *change) lead(ev event.Event, s event.Severity, anew bool) {
-	if c.inc.Lead.Event == "" || anew || s > c.inc.Lead.Severity {
-		c.inc.Lead = leadOf(ev, s)
-	}
-}
-
 func leadOf(ev event.Event, s event.Severity) Lead {
 	return Lead{
 		Event: ev.ID, Type: cut(ev.Type, 200), Severity: s,
 		OccurredAt: ev.OccurredAt, Fields: boundedFields(ev.Fields),
+		Source: ev.Source, Class: ev.Class, Origin: ev.Origin,
 	}
 }
 

@@ -24,7 +24,7 @@ func (c *change) expect(names []string) {
 	for _, name := range names {
 		t := c.inc.Telling(name)
 		if t == nil {
-			c.inc.Told = append(c.inc.Told, Telling{Notifier: name})
+			c.inc.Told = append(c.inc.Told, Telling{Notifier: name, Windows: c.windows[name]})
 			t = &c.inc.Told[len(c.inc.Told)-1]
 		}
 		t.Over = false
@@ -48,8 +48,9 @@ func (c *change) waitUntil(t time.Time) {
 	c.inc.WaitUntil = t
 }
 
-// tell sends the opening to all who wait for it but pagers that are held. If
-// nobody is left by now, the defaults hear of it: nothing is silently dropped.
+// tell sends the opening to all who wait for it but those who are held. If of
+// those who were named nobody is left by now, the defaults hear of it: nothing
+// is silently dropped.
 func (c *change) tell() {
 	c.waitUntil(c.now)
 	c.inc.WaitUntil = time.Time{}
@@ -66,7 +67,7 @@ func (c *change) tell() {
 			c.begin(t, "")
 		}
 	}
-	if !c.isTold() {
+	if !c.heard() && len(c.inc.Told) > 0 {
 		names := c.inc.unpaged()
 		if len(names) == 0 {
 			names = c.m.Notify
@@ -75,7 +76,7 @@ func (c *change) tell() {
 			c.add(name, "")
 		}
 	}
-	if !c.isTold() {
+	if !c.heard() {
 		c.release("nobody else can be told")
 	}
 	c.remindLater()
@@ -92,11 +93,12 @@ func (c *change) begin(t *Telling, text string) {
 		c.opening(t, text)
 		return
 	}
-	t.Over = true
+	t.Over, t.Held = true, nil
 	c.say("untold", fmt.Sprintf("notifier %q is gone or retired", t.Notifier))
 }
 
-// add tells a notifier that was not told before.
+// add tells a notifier that was not told before, or lets it wait if it is muted.
+// It reports whether that is news.
 func (c *change) add(name, text string) bool {
 	if !c.live(name) || c.silent && c.m.Notifiers[name].Pager {
 		return false
@@ -109,22 +111,28 @@ func (c *change) add(name, text string) bool {
 	case c.holds(name):
 		c.expect([]string{name})
 		return false
-	case known && c.inc.Acknowledged != nil:
+	case known && t.Held == nil && c.inc.Acknowledged != nil:
 		return false // a pager that was spared: somebody has it
 	}
 	c.expect([]string{name})
-	c.opening(c.inc.Telling(name), text)
+	return c.opening(c.inc.Telling(name), text)
+}
+
+// opening tells one, unless it is muted. It reports whether it is told, or is
+// owed an opening that it was not before.
+func (c *change) opening(t *Telling, text string) bool {
+	if h := c.muted(t); h != nil {
+		return c.mute(t, *h, Opening)
+	}
+	t.Alarms, t.Over = 1, false
+	c.alarm(t, Opening, text)
 	return true
 }
 
-func (c *change) opening(t *Telling, text string) {
-	t.Alarms, t.Over = 1, false
-	c.alarm(t, Opening, text)
-}
-
-// alarm queues what may ring, and remembers what the notifier knows by it.
+// alarm queues what may ring, and remembers what the notifier knows by it: all
+// that it was owed.
 func (c *change) alarm(t *Telling, kind DeliveryKind, text string) {
-	t.Severity, t.At = c.inc.Severity, c.now
+	t.Severity, t.At, t.Held = c.inc.Severity, c.now, nil
 	d := c.queue(t, kind, t.Alarms, text)
 	n := c.m.Notifiers[t.Notifier]
 	if n.FallbackTo != "" && n.FallbackTo != t.Notifier && kind != Fallback {
@@ -146,10 +154,11 @@ func (c *change) queue(t *Telling, kind DeliveryKind, alarm int, text string) *D
 	return &c.deliveries[len(c.deliveries)-1]
 }
 
-// live reports whether a notifier may be told anything but an end.
+// live reports whether a notifier may be told anything but an end. It is not
+// told of its own trouble.
 func (c *change) live(name string) bool {
 	n, ok := c.m.Notifiers[name]
-	return ok && !n.Retired
+	return ok && !n.Retired && name != c.inc.failing()
 }
 
 // threads reports whether a notifier has a message that can be replied to.
@@ -163,8 +172,12 @@ func (c *change) edit(t *Telling) {
 	edited := slices.ContainsFunc(c.deliveries, func(d Delivery) bool {
 		return d.Kind == Update && d.Notifier == t.Notifier
 	})
-	if c.threads(t) && !t.Over && !edited {
-		c.queue(t, Update, t.Alarms, "").NextAt = c.now.Add(editAfter)
+	if !c.threads(t) || t.Over || edited || !c.may(t, Update) {
+		return
+	}
+	c.queue(t, Update, t.Alarms, "").NextAt = c.now.Add(editAfter)
+	if t.Held != nil && t.Held.Owes == Update {
+		t.Held = nil
 	}
 }
 
@@ -174,13 +187,24 @@ func (c *change) editAll() {
 	}
 }
 
-// reply adds a line to every thread that is not over.
-func (c *change) reply(kind DeliveryKind, text string) {
+// reply adds a line to every thread that is not over, and reports how many there
+// are and how many of them are muted. What is not said there is owed as an edit,
+// but a reminder is only said again later.
+func (c *change) reply(kind DeliveryKind, text string) (threads, muted int) {
 	for i := range c.inc.Told {
-		if t := &c.inc.Told[i]; c.threads(t) && !t.Over {
+		t := &c.inc.Told[i]
+		if !c.threads(t) || t.Over {
+			continue
+		}
+		threads++
+		switch {
+		case kind == Reminder && c.muted(t) != nil, kind != Reminder && !c.may(t, Update):
+			muted++
+		default:
 			c.queue(t, kind, t.Alarms, text)
 		}
 	}
+	return threads, muted
 }
 
 // worsen tells an open incident's change: it alarms anew those who know less
@@ -192,14 +216,20 @@ func (c *change) worsen(names []string, anew bool, why string) bool {
 	if c.inc.Flapping {
 		c.inc.Edits++
 	}
-	var alarmed, ringing []string
+	alarmed, ringing := c.rehold(true), []string(nil)
+	louder := false // to somebody who is not told now
 	for i := range c.inc.Told {
 		t := &c.inc.Told[i]
-		muted := c.silent && c.m.Notifiers[t.Notifier].Pager
-		if t.Over || t.Alarms == 0 || !c.live(t.Notifier) || muted {
+		unsigned := c.silent && c.m.Notifiers[t.Notifier].Pager
+		if t.Over || t.Alarms == 0 || !c.live(t.Notifier) || unsigned || slices.Contains(alarmed, t.Notifier) {
 			continue
 		}
-		if c.inc.Severity > t.Severity || anew {
+		if c.inc.Severity <= t.Severity && !anew {
+			continue
+		}
+		if h := c.muted(t); h != nil {
+			louder = c.mute(t, *h, Alarm) || louder
+		} else {
 			ringing = append(ringing, t.Notifier)
 		}
 	}
@@ -209,7 +239,7 @@ func (c *change) worsen(names []string, anew bool, why string) bool {
 		}
 	}
 	alarmed = append(alarmed, ringing...)
-	if len(alarmed) > 0 && c.inc.Acknowledged != nil {
+	if (len(alarmed) > 0 || louder) && c.inc.Acknowledged != nil {
 		c.say("acknowledged", "the acknowledgement is lifted: it alarms anew")
 		c.inc.Acknowledged = nil
 	}
@@ -246,6 +276,7 @@ func (c *change) reopen() {
 	inc.State, inc.ResolvedAt, inc.Resolution = Open, time.Time{}, ""
 	inc.ResolveAt, inc.WaitUntil, inc.CountAt = time.Time{}, time.Time{}, time.Time{}
 	inc.Acknowledged, inc.Escalation, inc.Edits = nil, nil, 0
+	inc.Symptoms, inc.MoreSymptoms = nil, 0
 	c.unhold()
 	inc.Reopenings = append(inc.Reopenings, c.now)
 	inc.Reopenings = inc.Reopenings[max(0, len(inc.Reopenings)-maxReopenings):]
@@ -273,15 +304,21 @@ func (c *change) tellAgain(names []string) {
 		if t.Alarms == 0 || !c.live(t.Notifier) || c.silent && n.Pager {
 			continue
 		}
-		t.Alarms, t.Over = 1, false
+		t.Over = false
 		t.Destination, t.Fingerprint = n.Destination, n.Fingerprint
+		if h := c.muted(t); h != nil {
+			t.Alarms = 0 // its end has been told
+			c.mute(t, *h, Reopening)
+			continue
+		}
+		t.Alarms = 1
 		c.alarm(t, Reopening, text)
 		c.edit(t)
 	}
 	for _, name := range names {
 		c.add(name, text)
 	}
-	if !c.isTold() {
+	if !c.heard() {
 		c.release("nobody else can be told")
 	}
 	c.remindLater()
@@ -326,9 +363,10 @@ func (c *change) steps(d *draft, each func(old *Escalation, step Escalation)) {
 		for _, w := range why {
 			d.because(w)
 		}
-		known := func(name string) bool {
+		notify, _ = c.m.around(notify, d.ev)
+		known := func(name string) bool { // but whoever has windows may not be told in time
 			t := c.inc.Telling(name)
-			return t != nil && !t.Over
+			return t != nil && !t.Over && (t.Alarms > 0 || t.Windows == nil) || name == failingIn(d.ev)
 		}
 		notify = slices.DeleteFunc(slices.Clone(notify), known)
 		if len(notify) == 0 {
@@ -337,7 +375,8 @@ func (c *change) steps(d *draft, each func(old *Escalation, step Escalation)) {
 		old := slices.IndexFunc(c.inc.Escalation, func(e Escalation) bool {
 			return e.Rule == s.Rule && slices.Equal(e.Notify, notify)
 		})
-		step := Escalation{At: c.now.Add(max(s.After, 0)), Rule: s.Rule, Notify: notify}
+		wait := max(s.After, 0)
+		step := Escalation{At: c.now.Add(wait), Rule: s.Rule, Notify: notify, After: wait, Window: s.Window}
 		switch {
 		case old >= 0:
 			each(&c.inc.Escalation[old], step)

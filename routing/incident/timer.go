@@ -17,6 +17,12 @@ func (m *Machine) TimerQuery(t Timer) Query {
 		return Query{Delivery: t.Subject}
 	case NoticeTimer:
 		return Query{Notice: t.Subject}
+	case DigestTimer:
+		key, _ := digestOf(t)
+		return Query{Digest: key}
+	case CauseTimer:
+		return Query{Incidents: strings.SplitN(t.Subject, " ", 2)}
+	case RetryingTimer:
 	}
 	return Query{}
 }
@@ -42,6 +48,13 @@ func (m *Machine) Timer(t Timer, v View, now time.Time) Plan {
 		} else if n != nil && n.Key == t.Subject {
 			p.Notices = []Notice{{Key: n.Key}}
 		}
+	case DigestTimer:
+		m.digest(&p, t, v, now)
+		return p
+	case CauseTimer:
+		m.recause(&p, t, v, now)
+		return p
+	case RetryingTimer:
 	}
 	p.Timers = append(p.Timers, Timer{Kind: t.Kind, Subject: t.Subject})
 	return p
@@ -77,6 +90,9 @@ func (c *change) elapse() {
 			inc.CloseAt = after(c.now, c.m.CloseAfter)
 		}
 	}
+	if open && (len(c.rehold(false)) > 0 || c.outlasts()) && c.isDue(inc.CloseAt) {
+		inc.CloseAt = after(c.now, c.m.CloseAfter) // as above
+	}
 	if open && c.isDue(inc.CloseAt) {
 		c.say("closed", "no recovery seen: closed as unconfirmed")
 		c.resolve(Unconfirmed)
@@ -96,40 +112,6 @@ func (c *change) elapse() {
 	c.tally()
 }
 
-// escalate adds the notifiers of every step that is due.
-func (c *change) escalate() {
-	for i := range c.inc.Escalation {
-		step := &c.inc.Escalation[i]
-		if step.Done || !c.isDue(step.At) {
-			continue
-		}
-		step.Done = true
-		var names []string
-		for _, name := range step.Notify {
-			if t := c.inc.Telling(name); c.live(name) && (t == nil || t.Over || t.Alarms == 0) {
-				names = appendNew(names, name)
-			}
-		}
-		if len(names) == 0 {
-			c.say("escalated", fmt.Sprintf("rule %q: nobody is left to add", step.Rule))
-			continue
-		}
-		names = appendNew(names, c.inc.unpaged()...) // whoever waits for a run waits no longer
-		text := strings.Join(names, ", ") + " is told now: nobody has acknowledged it"
-		if step.Rule != "" {
-			text += fmt.Sprintf(" (rule %q)", step.Rule)
-		}
-		c.reply(Escalated, text)
-		c.say("escalated", text)
-		const why = "escalated: nobody has acknowledged it"
-		c.unhold()
-		for _, name := range names {
-			c.add(name, why)
-		}
-		c.page(why)
-	}
-}
-
 // remind repeats an open incident to whoever has a thread. A flapping one is
 // counted instead.
 func (c *change) remind() {
@@ -137,8 +119,9 @@ func (c *change) remind() {
 		return
 	}
 	if c.repeats() && !c.inc.Flapping {
-		c.reply(Reminder, "")
-		c.say("reminded", "still open, not acknowledged")
+		if threads, muted := c.reply(Reminder, ""); muted == 0 || muted < threads {
+			c.say("reminded", "still open, not acknowledged")
+		}
 	}
 	c.remindLater()
 }
@@ -205,6 +188,16 @@ func (c *change) notPaged(q Queued, to string) {
 		text += ": " + cut(q.Error, 300)
 	}
 	t := c.inc.Telling(to)
+	if h := c.quieted(); h != nil { // but no window: somebody must know
+		if t == nil || t.Over {
+			c.expect([]string{to})
+			t = c.inc.Telling(to)
+			t.Alarms = 0
+		}
+		c.noteLine(fmt.Sprintf("%s did not accept the alarm", q.Notifier))
+		c.mute(t, *h, Alarm)
+		return
+	}
 	switch {
 	case t == nil || t.Over || t.Alarms == 0:
 		c.expect([]string{to})

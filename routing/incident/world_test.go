@@ -32,6 +32,9 @@ type world struct {
 	partners   map[string]Partner
 	wanted     []PartnerRef
 	events     map[string]input
+	digests    map[string]DigestItem
+	told       map[string]time.Time // digests
+	quiet      *quiet
 	read       map[string]int // per notifier: how many deliveries a test has looked at
 	counter    int
 }
@@ -69,11 +72,13 @@ func settings() Settings {
 
 func newWorld(t fatal, change ...func(*Settings)) *world {
 	s := settings()
+	q := &quiet{}
+	s.Silences = q
 	for _, f := range change {
 		f(&s)
 	}
 	return &world{
-		t: t, m: &Machine{s}, now: start,
+		t: t, m: &Machine{s}, now: start, quiet: q, digests: map[string]DigestItem{}, told: map[string]time.Time{},
 		incidents: map[string]Incident{}, members: map[string]MatchedMember{}, recoveries: map[string]Recovery{},
 		partners: map[string]Partner{}, notices: map[string]Notice{}, timers: map[string]Timer{}, events: map[string]input{}, read: map[string]int{},
 		unsigned: map[string]bool{},
@@ -202,6 +207,7 @@ func (w *world) load(q Query) View {
 	if n, ok := w.notices[q.Notice]; ok {
 		v.Notice = &n
 	}
+	v.Digest = w.digest(q.Digest)
 	for _, id := range slices.Sorted(maps.Keys(want)) {
 		if inc, ok := w.incidents[id]; ok {
 			inc.Listed, inc.Queue = w.listed(inc), w.queue(id)
@@ -327,6 +333,7 @@ func (w *world) apply(p Plan) {
 	for _, n := range p.Notices {
 		w.notices[n.Key] = n
 	}
+	w.applyDigests(p)
 	for _, t := range p.Timers {
 		if key := string(t.Kind) + t.Subject; t.DueAt.IsZero() {
 			delete(w.timers, key)
