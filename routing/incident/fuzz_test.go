@@ -94,7 +94,77 @@ func (s story) any() happening {
 		r.Remediation, r.Hold = s.pick("remediation", "a", "b"), s.minutes("hold", 0, 5, 5, 20, 100*60)
 		h.runs = append(h.runs, r)
 	}
+	s.muting(&h)
 	return h
+}
+
+// muting gives the event windows, and what it explains or is explained by.
+func (s story) muting(h *happening) {
+	all := []Window{business, businessDigest, businessDrop, toMorning, businessMorning,
+		{Rule: "night", Calendar: "night"}, {Rule: "gone", Calendar: "gone"}, {Rule: "nowhere", Outside: Digested, Digest: "gone"}}
+	for i := range h.d.Notifiers {
+		for range max(0, rapid.IntRange(-3, 2).Draw(s.r, "windows")) {
+			w := rapid.SampledFrom(all).Draw(s.r, "window")
+			w.Rule = s.pick("rule", "r1", "r2", "r3")
+			h.d.Notifiers[i].Windows = append(h.d.Notifiers[i].Windows, w)
+		}
+	}
+	for i := range h.d.Escalate {
+		if s.chance("step has a window") {
+			w := rapid.SampledFrom(all).Draw(s.r, "step's window")
+			h.d.Escalate[i].Window = &w
+		}
+	}
+	if rapid.IntRange(0, 3).Draw(s.r, "explains") == 0 {
+		h.d.Causes = []string{"cause:" + s.pick("explains what", "a", "b", "c")}
+	}
+	if rapid.IntRange(0, 3).Draw(s.r, "is explained") == 0 {
+		h.d.CausedBy = []string{"cause:" + s.pick("explained by", "a", "b", "c")}
+	}
+}
+
+// hush adds a silence, or ends one, or has a reload take the calendars away.
+func (s story) hush() {
+	switch s.pick("hush", "silence", "silence", "expire", "recheck", "reload") {
+	case "silence":
+		path, is := event.PartnerID, s.pick("whom", "P1", "P2")
+		if s.chance("by type") {
+			path, is = "type", s.pick("which type", "transaction.failed", "mdn.timeout", "x.note")
+		}
+		s.silence("s"+pad(len(s.quiet.list)), s.minutes("silence for", 3, 90, 600, 100*60), path, is)
+	case "expire":
+		if n := len(s.quiet.list); n > 0 {
+			s.unsilence(s.quiet.list[rapid.IntRange(0, n-1).Draw(s.r, "which silence")].ID)
+		}
+	case "recheck":
+		s.recheck()
+	case "reload":
+		calendars(&s.m.Settings)
+		switch s.pick("without", "", "", "business", "morning") {
+		case "business":
+			delete(s.m.Calendars, "business")
+		case "morning":
+			delete(s.m.Digests, "morning")
+		}
+		s.recheck()
+	}
+}
+
+// settleHolds ends everything that mutes: nobody is owed anything then.
+func (s story) settleHolds() {
+	for i := range s.quiet.list {
+		s.quiet.list[i].Expired = &Mark{By: "ana", At: s.now}
+	}
+	s.m.Calendars, s.m.Digests = nil, nil
+	s.recheck()
+	s.pass(causeEvery) // causes that are over
+	for _, inc := range s.open() {
+		for _, t := range inc.Told {
+			if t.Held != nil && t.Held.Kind != HeldByCause {
+				s.r.Fatalf("%s: nothing mutes %s, which waits for %+v", inc.ID, t.Notifier, *t.Held)
+			}
+		}
+	}
 }
 
 // from says how the event came: a listing shows failures of one class or none.
@@ -212,7 +282,7 @@ func (s story) advance() {
 }
 
 func tell(r *rapid.T) {
-	s := story{r: r, world: newWorld(r, alertAfter(3, 20*time.Minute))}
+	s := story{r: r, world: newWorld(r, alertAfter(3, 20*time.Minute), calendars)}
 	r.Repeat(map[string]func(*rapid.T){
 		"event":       func(*rapid.T) { s.event(s.any()) },
 		"more events": func(*rapid.T) { s.event(s.any()); s.event(s.any()) },
@@ -222,12 +292,21 @@ func tell(r *rapid.T) {
 		"acknowledge": func(*rapid.T) { s.command(s.m.Acknowledge) },
 		"resolve":     func(*rapid.T) { s.command(s.m.Resolve) },
 		"run":         func(*rapid.T) { s.advance() },
+		"hush":        func(*rapid.T) { s.hush() },
 	})
 	s.send()
-	s.pass(160 * time.Hour) // a hold that outlasts close_after starts that anew
+	if s.chance("all holds end") {
+		s.settleHolds()
+	}
+	s.pass(500 * time.Hour) // a hold that outlasts close_after starts that anew
 	s.wantOpen(0)
 	if len(s.timers) != 0 {
 		r.Fatalf("everything is over, but timers are left: %v", s.timers)
+	}
+	for key, item := range s.digests {
+		if item.Ended.IsZero() {
+			r.Fatalf("everything is over, but %s is open in a digest: %+v", key, item)
+		}
 	}
 }
 
@@ -238,7 +317,8 @@ func FuzzStory(f *testing.F) { f.Fuzz(rapid.MakeFuzz(tell)) }
 // TestNoInputPanics feeds the machine what no store would give it.
 func TestNoInputPanics(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		s := story{r: r, world: newWorld(r)}
+		s := story{r: r, world: newWorld(r, calendars)}
+		s.silence("s", time.Hour, event.PartnerID, s.pick("silenced", "P1", "P2"))
 		h := s.any()
 		h.ev.ID = s.pick("id", "", "ev_1", "x")
 		h.ev.Fields[event.PartnerID] = rapid.String().Draw(r, "partner")
@@ -260,8 +340,8 @@ func TestNoInputPanics(t *testing.T) {
 		if a, b := asText(first), asText(again); a != b {
 			r.Fatalf("one input, two plans:\n%s\n%s", a, b)
 		}
-		for _, kind := range []TimerKind{IncidentTimer, FallbackTimer, NoticeTimer, RetryingTimer, "?"} {
-			timer := Timer{Kind: kind, Subject: s.pick("subject", "in_1", "in_2", "")}
+		for _, kind := range []TimerKind{IncidentTimer, FallbackTimer, NoticeTimer, RetryingTimer, DigestTimer, CauseTimer, "?"} {
+			timer := Timer{Kind: kind, Subject: s.pick("subject", "in_1", "in_2", "", "in_1 in_2", "x 2026-03-10T14:00:00Z")}
 			m.TimerQuery(timer)
 			m.Timer(timer, v, s.now)
 		}
@@ -278,6 +358,7 @@ func TestNoInputPanics(t *testing.T) {
 		}
 		m.Enriched(v, Partner{Environment: h.ev.Environment, ID: h.ev.Text(event.PartnerID), Name: "x"}, s.now)
 		m.Park(event.Stored{}, "", v, s.now)
+		m.Recheck(v, "in_1", s.now)
 	})
 }
 
@@ -292,7 +373,10 @@ func (s story) garbage(h happening) View {
 			ID: id, Key: s.pick("key", "", keyOf(h.ev, h.d)), Environment: h.ev.Environment,
 			State: State(s.pick("state", "open", "resolved", "?")), Severity: severity(),
 			WaitUntil: when(), RepeatAt: when(), CloseAt: when(), ResolveAt: when(), CountAt: when(), LastOpening: when(),
-			Told:       []Telling{{Notifier: s.pick("told", "slack", "pager", "gone"), Alarms: rapid.IntRange(-1, 3).Draw(s.r, "alarms"), Over: s.chance("over")}},
+			Told: []Telling{{Notifier: s.pick("told", "slack", "pager", "gone"), Alarms: rapid.IntRange(-1, 3).Draw(s.r, "alarms"), Over: s.chance("over"),
+				Windows: []Window{rapid.SampledFrom([]Window{{}, business, businessDigest, businessDrop, toMorning, {Calendar: "gone", Outside: "?"}}).Draw(s.r, "stored window")},
+				Held:    rapid.SampledFrom([]*Held{nil, {}, {Kind: HeldByDigest, By: "morning"}, {Kind: HeldByWindow, By: "x", Until: when(), Owes: Alarm}, {Kind: "?", Owes: Reopening}}).Draw(s.r, "stored hold")}},
+			Causes: rapid.SampledFrom([][]string{nil, {"in_1"}, {"in_2", "in_gone"}}).Draw(s.r, "stored causes"), Symptoms: []Symptom{{Incident: "in_2"}},
 			Escalation: []Escalation{{At: when(), Notify: []string{"lead", "gone"}}},
 			OpenBy:     [5]int{0, rapid.IntRange(-1, 2).Draw(s.r, "open"), 0, 1, 0}, Version: int64(rapid.IntRange(0, 2).Draw(s.r, "version")),
 			Listed: []Member{{ID: "txn:A", Open: true, Severity: severity()}}, Flapping: s.chance("flapping"),
@@ -317,6 +401,9 @@ func (s story) garbage(h happening) View {
 	}
 	if s.chance("partner is known") {
 		v.Partner = &Partner{Environment: h.ev.Environment, ID: s.pick("which partner", "", "P1", h.ev.Text(event.PartnerID)), Name: "x"}
+	}
+	if s.chance("no digest") {
+		v.Digest = &DigestView{Name: "morning", Items: []DigestItem{{Name: s.pick("digest", "morning", "gone", ""), Notifier: s.pick("digest of", "slack", "pager", "gone")}}, More: rapid.IntRange(-1, 3).Draw(s.r, "more items")}
 	}
 	v.Delivery = &Queued{Incident: "in_1", Notifier: s.pick("whose", "pager", "slack", "gone"), Kind: Opening, State: Waiting}
 	return v

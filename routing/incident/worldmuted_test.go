@@ -82,8 +82,38 @@ func (w *world) recheck() {
 	for _, inc := range w.open() {
 		if p := w.m.Recheck(w.load(Query{Incidents: []string{inc.ID}}), inc.ID, w.now); len(p.Incidents) > 0 {
 			w.apply(p)
+			w.checkPaid(inc, p)
 		} else if asText(p) != asText(Plan{}) {
 			w.t.Fatalf("a recheck changes no incident, but %+v", p)
+		}
+	}
+}
+
+// checkPaid holds that whoever is not muted any more is told once what it was owed.
+func (w *world) checkPaid(before Incident, p Plan) {
+	w.t.Helper()
+	now := w.incidents[before.ID]
+	for _, t := range before.Told {
+		if t.Held == nil {
+			continue
+		}
+		alarms, edits := 0, 0
+		for _, d := range p.Deliveries {
+			if d.Notifier == t.Notifier && d.Kind.Alarms() {
+				alarms++
+			} else if d.Notifier == t.Notifier && d.Kind == Update {
+				edits++
+			}
+		}
+		pager := w.m.Notifiers[t.Notifier].Pager
+		spared := pager && (now.Acknowledged != nil || !now.HoldUntil.IsZero())
+		want := 0
+		if now.Telling(t.Notifier).Held == nil && !spared && (t.Alarms == 0 || t.Held.Owes == Alarm && now.Acknowledged == nil) {
+			want = 1
+		}
+		if alarms != want || edits > 1 {
+			w.t.Fatalf("%s was held by %+v, is held by %+v, and gets %d alarms (want %d) and %d edits: %+v",
+				t.Notifier, *t.Held, now.Telling(t.Notifier).Held, alarms, want, edits, p.Deliveries)
 		}
 	}
 }
