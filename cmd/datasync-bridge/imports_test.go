@@ -61,7 +61,6 @@ var outside = map[string][]string{
 	"github.com/knadh/koanf/v2":           {"config"},
 	"github.com/goccy/go-yaml":            {"config"},
 	"github.com/expr-lang/expr":           {"routing"},
-	"github.com/prometheus/alertmanager":  {"routing/calendar"},
 	"github.com/spf13/cobra":              {"cmd/datasync-bridge"},
 	"github.com/invopop/jsonschema":       {}, // a test makes the schema
 	"github.com/santhosh-tekuri":          {},
