@@ -35,23 +35,21 @@ import (
 // Config is the whole configuration, with every default filled in.
 type Config struct {
 	// Version of the file's form; 1 is the only one.
-	Version   int               `koanf:"version"`
-	Server    receiver.Config   `koanf:"server"`
-	Admin     web.Config        `koanf:"admin"`
-	Store     store.Config      `koanf:"store"`
-	Sources   []receiver.Source `koanf:"sources"`
-	Datasync  datasync.Config   `koanf:"datasync"`
-	Outbound  outbound.Config   `koanf:"outbound"`
-	Notifiers []Notifier        `koanf:"notifiers"`
-	Defaults  routing.Defaults  `koanf:"defaults"`
-	Rules     []routing.Rule    `koanf:"rules"`
-	// What follows is known to the rooms but not acted on yet, so the file may
-	// not hold it: an operator would rely on what does not happen.
-	Calendars    []calendar.Config    `koanf:"-"`
-	Digests      []routing.Digest     `koanf:"-"`
-	Silences     []routing.Silence    `koanf:"-"`
-	Inhibit      []routing.Inhibit    `koanf:"-"`
-	Heartbeat    *Heartbeat           `koanf:"-"`
+	Version      int                  `koanf:"version"`
+	Server       receiver.Config      `koanf:"server"`
+	Admin        web.Config           `koanf:"admin"`
+	Store        store.Config         `koanf:"store"`
+	Sources      []receiver.Source    `koanf:"sources"`
+	Datasync     datasync.Config      `koanf:"datasync"`
+	Outbound     outbound.Config      `koanf:"outbound"`
+	Notifiers    []Notifier           `koanf:"notifiers"`
+	Defaults     routing.Defaults     `koanf:"defaults"`
+	Rules        []routing.Rule       `koanf:"rules"`
+	Calendars    []calendar.Config    `koanf:"calendars"`
+	Digests      []routing.Digest     `koanf:"digests"`
+	Silences     []routing.Silence    `koanf:"silences"`
+	Inhibit      []routing.Inhibit    `koanf:"inhibit"`
+	Heartbeat    *Heartbeat           `koanf:"heartbeat"`
 	Remediations []remediation.Config `koanf:"remediations"`
 
 	// Hash is the SHA-256 of the file, in hex; recorded with each decision.

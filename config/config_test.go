@@ -116,7 +116,7 @@ func TestTheExampleLoadsWithItsVariablesSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Sources) != 1 || len(c.Notifiers) != 2 || len(c.Rules) != 4 || len(c.Remediations) != 1 {
+	if len(c.Sources) != 1 || len(c.Notifiers) != 2 || len(c.Rules) != 6 || len(c.Remediations) != 1 {
 		t.Errorf("it has %d sources, %d notifiers, %d rules, %d remediations", len(c.Sources), len(c.Notifiers), len(c.Rules), len(c.Remediations))
 	}
 	if got := c.Sources[0].Verify.Secrets[0].Value.Reveal(); got != "canary-0123456789abcdef" {

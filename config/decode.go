@@ -307,14 +307,12 @@ func cut(s string) string {
 // later are the keys of later versions. They are refused as such: accepting
 // and ignoring one would let an operator rely on what does not happen.
 var later = []string{
-	"silences", "calendars", "inhibit", "digests", "heartbeat", "templates", "enrichment", "console", "tracing", "telemetry",
+	"templates", "enrichment", "console", "tracing", "telemetry",
 	"store.postgres",
 	"sources[].digest", "sources[].reconcile",
 	"notifiers[].webhook", "notifiers[].email", "notifiers[].slack.buttons", "notifiers[].slack.signing_secret",
 	"notifiers[].pagerduty.webhook_secret",
-	"defaults.title", "defaults.text", "defaults.fields", "defaults.digest", "defaults.only_during", "defaults.outside", "defaults.hold",
-	"rules[].only_during", "rules[].outside", "rules[].title", "rules[].text", "rules[].fields", "rules[].digest", "rules[].hold",
-	"rules[].enrich", "rules[].inhibit", "remediations[].only_during",
+	"rules[].enrich",
 	"admin.console", "admin.slack", "admin.pagerduty",
 }
 

@@ -21,11 +21,10 @@ type Names struct {
 // Table is a compiled configuration. It never changes, so any number of
 // goroutines may ask it.
 type Table struct {
-	hash     string
+	names    Names
 	defaults Defaults
 	// builtIn reports that defaults.severity is the list of this package.
-	builtIn   bool
-	notifiers map[string]incident.Notifier
+	builtIn bool
 	// quietDefaults are those of defaults.notify that wake nobody.
 	quietDefaults []string
 	// paths are all that conditions look at; conditions know them by number.
@@ -35,6 +34,10 @@ type Table struct {
 	severity      []severityRule
 	severityFrom  []string
 	severityIndex index
+	inhibits      []inhibit
+	silences      []incident.Silence
+	calendars     map[string]incident.Calendar
+	digests       map[string]incident.Schedule
 }
 
 // rule is a compiled rule with what it was written as.
@@ -43,6 +46,8 @@ type rule struct {
 	conditions []condition
 	// when is nil where the rule has none.
 	when *whenCondition
+	// window is nil where it may tell its notifiers at any time.
+	window *incident.Window
 	// label is the rule as reasons call it: `rule "x" (line 63)`.
 	label string
 }
@@ -84,7 +89,7 @@ func (c *compiler) slot(path string) int {
 // Gaps are filled by WithDefaults, and Validate is called, so callers need not.
 func Compile(cfg Config, names Names) (*Table, []Problem) {
 	c := &compiler{names: names, slots: map[string]int{}}
-	t := &Table{hash: names.Hash, builtIn: cfg.Defaults.Severity == nil, notifiers: names.Notifiers}
+	t := &Table{names: names, builtIn: cfg.Defaults.Severity == nil}
 	cfg = cfg.WithDefaults()
 	t.defaults = cfg.Defaults
 
@@ -108,13 +113,18 @@ func Compile(cfg Config, names Names) (*Table, []Problem) {
 		t.severityFrom = append(t.severityFrom, t.severityName(i))
 	}
 
+	c.hours(cfg, t)
+	t.silences = c.fileSilences(cfg.Silences)
 	conditions = conditions[:0]
 	for i := range cfg.Rules {
-		r := c.rule(fmt.Sprintf("rules[%d]", i), cfg, cfg.Rules[i])
+		at := fmt.Sprintf("rules[%d]", i)
+		r := c.rule(at, cfg, cfg.Rules[i])
+		r.window = c.window(at, t, cfg.Rules[i])
 		t.rules = append(t.rules, r)
 		conditions = append(conditions, r.conditions)
 	}
 	c.checkOrder(cfg.Rules)
+	t.inhibits = c.inhibits(cfg.Inhibit)
 	if hasFault(c.problems) {
 		return nil, c.problems
 	}

@@ -24,7 +24,7 @@ func (e *evaluation) compose(d *incident.Decision, o outcome) {
 	for i, r := range o.matched {
 		d.Rules = append(d.Rules, incident.MatchedRule{Name: r.Name, Line: r.Line, Stop: r.Stop || r.Drop, Copy: r.Copy})
 		for _, name := range r.Notify {
-			d.Notifiers = route(d.Notifiers, name, r.Name, len(o.matched)-i)
+			d.Notifiers = route(d.Notifiers, name, r.Name, r.window, len(o.matched)-i)
 		}
 		handled = handled || !r.Copy && len(r.Notify) > 0
 		group = group.or(r.Group)
@@ -40,7 +40,7 @@ func (e *evaluation) compose(d *incident.Decision, o outcome) {
 	}
 	if !handled || len(o.errors) > 0 {
 		for _, name := range t.defaults.Notify {
-			d.Notifiers = route(d.Notifiers, name, byDefaults, 1)
+			d.Notifiers = route(d.Notifiers, name, byDefaults, nil, 1)
 		}
 		d.Reasons = append(d.Reasons, whyDefaults(o))
 	}
@@ -77,10 +77,12 @@ func whyDefaults(o outcome) string {
 	return "no rule that matched handles it (copy, or no notify), so defaults.notify is told"
 }
 
-// route adds a notifier, or another rule that named it; at most room rules will.
-func route(to []incident.Routed, name, by string, room int) []incident.Routed {
+// route adds a notifier, or another rule that named it, and when that may tell
+// it; at most room rules will.
+func route(to []incident.Routed, name, by string, w *incident.Window, room int) []incident.Routed {
 	for i := range to {
 		if to[i].Notifier == name {
+			to[i].Windows = opened(to[i].Windows, windows(w)...)
 			// Rules are gone through once and in order, so a rule that is named
 			// already is the last one.
 			if by != to[i].By[len(to[i].By)-1] {
@@ -89,7 +91,9 @@ func route(to []incident.Routed, name, by string, room int) []incident.Routed {
 			return to
 		}
 	}
-	return append(to, incident.Routed{Notifier: name, By: append(make([]string, 0, min(room, 16)), by)})
+	return append(to, incident.Routed{
+		Notifier: name, By: append(make([]string, 0, min(room, 16)), by), Windows: windows(w),
+	})
 }
 
 // severity takes the highest that a rule set. Equal ones: the first rule says it.
@@ -121,7 +125,7 @@ func consequences(d *incident.Decision, matched []*rule) {
 	for _, r := range matched {
 		for _, step := range r.Escalate {
 			d.Escalate = append(d.Escalate, incident.EscalateStep{
-				Rule: r.Name, After: step.After, Notify: slices.Clone(step.Notify),
+				Rule: r.Name, After: step.After, Notify: slices.Clone(step.Notify), Window: r.window,
 			})
 		}
 		if r.Remediate != "" && !slices.Contains(d.Remediate, r.Remediate) {
@@ -150,9 +154,10 @@ func (t *Table) quiet(d *incident.Decision, why string) {
 	for _, r := range d.Notifiers {
 		named = append(named, r.Notifier)
 	}
+	t.widen(d)
 	calm := make([]incident.Routed, 0, len(d.Notifiers))
 	for _, r := range d.Notifiers {
-		if !t.notifiers[r.Notifier].Pager {
+		if !t.names.Notifiers[r.Notifier].Pager {
 			calm = append(calm, r)
 			continue
 		}
@@ -165,17 +170,34 @@ func (t *Table) quiet(d *incident.Decision, why string) {
 				d.Reasons = append(d.Reasons, fmt.Sprintf("%s: pager %q is left out, and %q is told anyway", why, r.Notifier, name))
 				continue
 			}
-			calm = merge(calm, incident.Routed{Notifier: name, By: slices.Clone(r.By), Instead: r.Notifier, Why: why})
+			calm = merge(calm, incident.Routed{
+				Notifier: name, By: slices.Clone(r.By), Instead: r.Notifier, Why: why, Windows: slices.Clone(r.Windows),
+			})
 		}
 	}
 	d.Notifiers = calm
 	d.Escalate = t.quietSteps(d)
 }
 
+// widen lets those who take a pager's place anyway do so whenever that may be told.
+func (t *Table) widen(d *incident.Decision) {
+	for _, pager := range d.Notifiers {
+		if !t.names.Notifiers[pager.Notifier].Pager {
+			continue
+		}
+		for i := range d.Notifiers {
+			if r := &d.Notifiers[i]; slices.Contains(t.instead(pager.Notifier), r.Notifier) {
+				r.Windows = opened(r.Windows, pager.Windows...)
+			}
+		}
+	}
+}
+
 // merge adds what is routed, or the rules behind it to what is there already.
 func merge(to []incident.Routed, r incident.Routed) []incident.Routed {
 	for i := range to {
 		if to[i].Notifier == r.Notifier {
+			to[i].Windows = opened(to[i].Windows, r.Windows...)
 			for _, by := range r.By {
 				if !slices.Contains(to[i].By, by) {
 					to[i].By = append(to[i].By, by)
@@ -199,7 +221,7 @@ func (t *Table) quietSteps(d *incident.Decision) []incident.EscalateStep {
 		var notify []string
 		for _, name := range step.Notify {
 			instead := []string{name}
-			if t.notifiers[name].Pager {
+			if t.names.Notifiers[name].Pager {
 				instead = t.instead(name)
 			}
 			for _, n := range instead {
@@ -218,8 +240,8 @@ func (t *Table) quietSteps(d *incident.Decision) []incident.EscalateStep {
 
 // instead are the notifiers that take a pager's place.
 func (t *Table) instead(pager string) []string {
-	name := t.notifiers[pager].FallbackTo
-	if f, ok := t.notifiers[name]; ok && !f.Pager && !f.Retired {
+	name := t.names.Notifiers[pager].FallbackTo
+	if f, ok := t.names.Notifiers[name]; ok && !f.Pager && !f.Retired {
 		return []string{name}
 	}
 	return t.quietDefaults

@@ -72,9 +72,9 @@ type Defaults struct {
 	// event catalogue's column.
 	Severity []SeverityRule `koanf:"severity"`
 	// Title, Text and Fields are templates for messages where no rule has one.
-	Title  string          `koanf:"-"`
-	Text   string          `koanf:"-"`
-	Fields []TemplateField `koanf:"-"`
+	Title  string          `koanf:"title"`
+	Text   string          `koanf:"text"`
+	Fields []TemplateField `koanf:"fields"`
 }
 
 // TemplateField is one labelled line of a message; an empty result is left out.
@@ -152,15 +152,15 @@ type Rule struct {
 	// OnlyDuring names the calendar during which the rule may tell its
 	// notifiers; Outside says what becomes of the rest: delay (the default),
 	// digest or drop.
-	OnlyDuring string           `koanf:"-"`
-	Outside    incident.Outside `koanf:"-"`
+	OnlyDuring string           `koanf:"only_during"`
+	Outside    incident.Outside `koanf:"outside"`
 	// Digest names the digest that tells the rule's notifiers: outside of
 	// OnlyDuring, or, without that, always.
-	Digest string `koanf:"-"`
+	Digest string `koanf:"digest"`
 	// Title, Text and Fields are templates of what messages say.
-	Title  string          `koanf:"-"`
-	Text   string          `koanf:"-"`
-	Fields []TemplateField `koanf:"-"`
+	Title  string          `koanf:"title"`
+	Text   string          `koanf:"text"`
+	Fields []TemplateField `koanf:"fields"`
 	// Line is where the rule stands in the file.
 	Line int `koanf:"-"`
 }

@@ -47,7 +47,7 @@ func (e *evaluation) run() incident.Decision {
 	t := e.table
 	e.values = make([]resolved, len(t.paths))
 	effect, routed, why := t.effect(e.ev)
-	d := incident.Decision{Config: t.hash, Effect: effect, Type: e.ev.Type, Class: e.ev.Class}
+	d := incident.Decision{Config: t.names.Hash, Effect: effect, Type: e.ev.Type, Class: e.ev.Class}
 	if why != "" {
 		d.Reasons = append(d.Reasons, why)
 	}
@@ -56,6 +56,7 @@ func (e *evaluation) run() incident.Decision {
 		return d
 	}
 	e.compose(&d, e.rules())
+	e.causes(&d)
 	return d
 }
 

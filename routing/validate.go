@@ -121,6 +121,9 @@ func (r *Rule) validate(report func(path, problem string)) {
 	if strings.TrimSpace(r.Name) == "" {
 		report("name", "is missing; the history names rules")
 	}
+	if r.Name == byDefaults {
+		report("name", "is what the history calls defaults.notify; name the rule otherwise")
+	}
 	if r.Notify != nil && len(r.Notify) == 0 {
 		report("notify", "is empty; name a notifier, or remove the key to add none")
 	}

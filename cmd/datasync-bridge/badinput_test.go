@@ -26,7 +26,7 @@ func TestAnInvalidConfigurationTellsEveryFaultAndStartsNothing(t *testing.T) {
 defaults:
   notify: [opps]
   repeat: 5
-silences: []
+tracing: {}
 rules:
   - name: twice
     match: {partner.id: 0123}
@@ -56,7 +56,7 @@ rules:
 		for _, fault := range []struct{ key, says string }{
 			{"[opps]", `did you mean "ops"`},
 			{"repeat: 5", "repeat"},
-			{"silences", "not supported in this version"},
+			{"tracing", "not supported in this version"},
 			{"id: 0123}", "quote it"},
 			{"unknown_key", "unknown_key"},
 			{"name: twice\n    match: {type", "twice"},

@@ -42,7 +42,10 @@ func compile(cfg *config.Config) (parts, error) {
 		return parts{}, err
 	}
 	// The load has refused every fault, so what is left are warnings.
-	table, _ := routing.Compile(cfg.Routing(), cfg.Names())
+	table, problems := routing.Compile(cfg.Routing(), cfg.Names())
+	if table == nil {
+		return parts{}, fmt.Errorf("rules: %s: %s", problems[0].Path, problems[0].Text)
+	}
 	entries, err := remediation.EntryHashes(cfg.Remediations, cfg.Datasync)
 	if err != nil {
 		return parts{}, err
@@ -52,13 +55,13 @@ func compile(cfg *config.Config) (parts, error) {
 		Calendars: cfg.CalendarNames(),
 		Entries:   entries,
 	})
-	return parts{mapper: m, table: table, machine: &incident.Machine{Settings: settings(cfg)}, guard: guard, entries: entries}, nil
+	return parts{mapper: m, table: table, machine: &incident.Machine{Settings: settings(cfg, table)}, guard: guard, entries: entries}, nil
 }
 
 // entry is the hash of one remediation, "" for one that is not configured.
 func (p parts) entry(remediation string) string { return p.entries[remediation] }
 
-func settings(cfg *config.Config) incident.Settings {
+func settings(cfg *config.Config, table *routing.Table) incident.Settings {
 	d := cfg.Defaults
 	s := incident.Settings{
 		Notifiers:    cfg.NotifierTraits(),
@@ -67,6 +70,9 @@ func settings(cfg *config.Config) incident.Settings {
 		StaleAfter:   d.StaleAfter,
 		CloseAfter:   d.CloseAfter,
 		ReopenWithin: d.ReopenWithin,
+		Calendars:    table.Calendars(),
+		Digests:      table.Digests(),
+		Silences:     table.Silences(nil),
 		Config:       cfg.Hash,
 	}
 	for _, severity := range event.Severities {

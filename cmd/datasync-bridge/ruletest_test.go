@@ -36,6 +36,8 @@ func TestSituation03APartnerOutageBesideAnother(t *testing.T) { situation(t, "03
 func TestSituation04AnMDNTimeoutAndTheLateMDN(t *testing.T)   { situation(t, "04") }
 func TestSituation05AnInvoiceResendOnce(t *testing.T)         { situation(t, "05") }
 func TestSituation06AFunctionalReject(t *testing.T)           { situation(t, "06") }
+func TestSituation07ACertificateAndItsSymptoms(t *testing.T)  { situation(t, "07") }
+func TestSituation08AWeekend(t *testing.T)                    { situation(t, "08") }
 func TestSituation09AnSLAWarnedViolatedAndLate(t *testing.T)  { situation(t, "09") }
 func TestSituation10OutOfOrder(t *testing.T)                  { situation(t, "10") }
 func TestSituation11UntrustedAndMalformed(t *testing.T)       { situation(t, "11") }

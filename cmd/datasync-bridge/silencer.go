@@ -157,7 +157,7 @@ func (q *silencer) admissible(s incident.Silence) (match string, err error) {
 // letters and digits, or one of those after it.
 func freeID(taken []incident.Silence, now time.Time) string {
 	for second := now.Unix(); ; second++ {
-		id := "sl_" + strconv.FormatInt(second, 36)
+		id := routing.RunTimeSilence + strconv.FormatInt(second, 36)
 		if !slices.ContainsFunc(taken, func(s incident.Silence) bool { return s.ID == id }) {
 			return id
 		}
@@ -222,20 +222,12 @@ func fileSilences(cfg *config.Config) []incident.Silence {
 	return out
 }
 
-// checkSilence reads a silence's condition as a rule's. Conditions on the raw
-// payload are refused: a silence is also asked about incidents, which keep none.
+// checkSilence reads a silence's condition as a rule's.
 func checkSilence(cfg *config.Config, s incident.Silence) error {
-	for path := range s.Match {
-		if path == "data" || strings.HasPrefix(path, "data.") {
-			return fmt.Errorf("match.%s: a silence is also asked about incidents, which keep no raw payload; use a path of the normalized event", path)
-		}
-	}
-	probe := routing.Config{Defaults: cfg.Defaults, Rules: []routing.Rule{{Name: "silence", Match: s.Match, Notify: cfg.Defaults.Notify}}}
-	_, problems := routing.Compile(probe, cfg.Names())
 	var wrong []error
-	for _, p := range problems {
-		if path, ok := strings.CutPrefix(p.Path, "rules[0]."); ok && !p.Warning {
-			wrong = append(wrong, fmt.Errorf("%s: %s", path, p.Text))
+	for _, p := range routing.CheckSilence(cfg.Names(), s.Match) {
+		if !p.Warning {
+			wrong = append(wrong, fmt.Errorf("%s: %s", p.Path, p.Text))
 		}
 	}
 	return errors.Join(wrong...)

@@ -8,21 +8,24 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"datasync-bridge/config"
-	"datasync-bridge/event"
-	"datasync-bridge/routing"
-	"datasync-bridge/routing/calendar"
 )
 
 const dubiousRules = `
   - {name: forgotten, terminal: {}}
 defaults: {notify: [ops]}
+calendars:
+  - {name: business, tz: America/Chicago, hours: {mon-fri: "08:00-18:00"}}
+  - {name: office, tz: America/Chicago, hours: {mon-fri: "08:00-18:00"}}
+  - {name: weekend, tz: America/Chicago, hours: {"sat,sun": "00:00-24:00"}}
+digests:
+  - {name: morning, calendar: business, at: "08:00"}
+silences:
+  - {id: old, match: {partner.id: par_1}, from: 2026-01-01 00:00 UTC, until: 2026-01-02 00:00 UTC, by: ana, why: moving}
 rules:
   - {name: by-partner, match: {type: transaction.failed}, notify: [ops], group: {by: [partner.id]}}
   - {name: by-host, match: {class: connectivity}, notify: [ops], group: {by: [transport.endpoint_host]}}
   - {name: receipts, match: {type: mdn.timeout}, notify: [ops], group: {by: [source]}}
-  - {name: office-hours, match: {class: validation}, severity: critical, notify: [pager]}
+  - {name: office-hours, match: {class: validation}, severity: critical, only_during: business, notify: [pager]}
 remediations:
   - {name: unused, workflow: resend_it}
 `
@@ -39,7 +42,13 @@ func TestRouting38StrictChecksWarnOfWhatIsDubious(t *testing.T) {
 	}
 	for _, want := range []string{
 		`notifiers\[2\]: "forgotten" is told nothing`,
+		`calendars\[1\]: "office" is the same as "business"`,
+		`calendars\[1\]: "office" is never asked`,
+		`calendars\[2\]: "weekend" is never asked`,
+		`digests\[0\]: "morning" is never told`,
+		`silences\[0\]: "old" ended \d+ d .*ago`,
 		`rules\[1\].group.by: "by-host" groups by transport.endpoint_host where rules\[0\] "by-partner" groups by partner.id, and both can match class connectivity`,
+		`rules\[3\].notify\[0\]: "office-hours" pages pager, and only during calendar "business"`,
 		`remediations\[0\]: "unused" never runs`,
 	} {
 		if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(path) + `:\d+:\d+: warning: ` + want).MatchString(o.out) {
@@ -54,34 +63,6 @@ func TestRouting38StrictChecksWarnOfWhatIsDubious(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(o.out)
-	}
-}
-
-// TestRouting38StrictChecksOfHoursAndSilences asks about keys that no file may
-// hold yet.
-func TestRouting38StrictChecksOfHoursAndSilences(t *testing.T) {
-	t.Parallel()
-	cfg, err := config.Load(configuration(t, "http://127.0.0.1:1", dubiousRules), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	work := map[string]string{"mon-fri": "08:00-18:00"}
-	cfg.Calendars = []calendar.Config{{Name: "business", Hours: work}, {Name: "office", Hours: work}}
-	cfg.Digests = []routing.Digest{{Name: "morning", Calendar: "business", At: "08:00"}}
-	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	cfg.Silences = []routing.Silence{{ID: "old", From: event.Moment{Time: begin}, Until: event.Moment{Time: begin.Add(time.Hour)}}}
-	cfg.Rules[3].OnlyDuring = "business"
-	found, err := dubious(cfg, begin.Add(48*time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
-		`"office" is the same as "business"`, `"office" is never asked`, `"morning" is never told`, `"old" ended`,
-		`"office-hours" pages pager, and only during calendar "business"`,
-	} {
-		if !strings.Contains(found.Error(), want) {
-			t.Errorf("it does not warn of %s:\n%v", want, found)
-		}
 	}
 }
 

@@ -54,7 +54,7 @@ type Config struct {
 	Hold time.Duration `koanf:"hold"`
 	// OnlyDuring names the calendar during which its runs may be proposed, such as
 	// the partner's hours; "" is always.
-	OnlyDuring string `koanf:"-"`
+	OnlyDuring string `koanf:"only_during"`
 	// Idempotent lets a workflow that reprocesses run in mode auto.
 	Idempotent Idempotent `koanf:"idempotent"`
 	// Override lifts what mode auto refuses, nil for nothing.
