@@ -25,3 +25,12 @@ func Differences(a, b *Config) (restart []string) {
 	}
 	return restart
 }
+
+// Keeping is the configuration with the sections that only a restart puts in
+// force as they are in the running one.
+func (c *Config) Keeping(running *Config) *Config {
+	k := *c
+	k.Server, k.Admin, k.Store, k.Sources = running.Server, running.Admin, running.Store, running.Sources
+	k.Datasync, k.Outbound, k.Heartbeat = running.Datasync, running.Outbound, running.Heartbeat
+	return &k
+}

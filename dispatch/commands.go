@@ -24,6 +24,28 @@ func (d *Dispatcher) Resolve(ctx context.Context, id, by, why string) error {
 	})
 }
 
+// Recheck looks anew at what holds messages about incidents back, by the rules
+// that are in force: a silence was ended, or hours are others after a reload.
+func (d *Dispatcher) Recheck(ctx context.Context, ids ...string) error {
+	for _, id := range ids {
+		err := d.untilFresh(ctx, func() error {
+			view, err := d.store.Load(ctx, incident.Query{Incidents: []string{id}})
+			if err != nil {
+				return err
+			}
+			p := d.rules.Load().Planner.Recheck(view, id, d.store.Now())
+			if len(p.Incidents) == 0 {
+				return nil
+			}
+			return d.store.Apply(ctx, p)
+		})
+		if err != nil {
+			return fmt.Errorf("look anew at what holds incident %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
 func (d *Dispatcher) command(ctx context.Context, verb, id string, plan func(Planner, incident.View) (incident.Plan, error)) error {
 	planner := d.rules.Load().Planner
 	err := d.untilFresh(ctx, func() error {

@@ -124,6 +124,8 @@ func (p *planner) Timer(t incident.Timer, v incident.View, _ time.Time) incident
 	return p.onTimer(t, v)
 }
 
+func (p *planner) Recheck(incident.View, string, time.Time) incident.Plan { return incident.Plan{} }
+
 func (p *planner) Acknowledge(v incident.View, _ string, m incident.Mark) (incident.Plan, error) {
 	inc := v.Incidents[0]
 	if inc.State == incident.Resolved {

@@ -93,6 +93,7 @@ type Planner interface {
 	Timer(t incident.Timer, v incident.View, now time.Time) incident.Plan
 	Acknowledge(v incident.View, id string, m incident.Mark) (incident.Plan, error)
 	Resolve(v incident.View, id string, m incident.Mark) (incident.Plan, error)
+	Recheck(v incident.View, id string, now time.Time) incident.Plan
 	ParkQuery(st event.Stored) incident.Query
 	Park(st event.Stored, cause string, v incident.View, now time.Time) incident.Plan
 }

@@ -75,3 +75,11 @@ func (s *Span) UnmarshalText(text []byte) error {
 
 // Ends returns the duration and whether it ends at all.
 func (s Span) Ends() (time.Duration, bool) { return time.Duration(s), s != Never }
+
+// MarshalText writes what UnmarshalText reads.
+func (s Span) MarshalText() ([]byte, error) {
+	if d, ends := s.Ends(); ends {
+		return []byte(d.String()), nil
+	}
+	return []byte("never"), nil
+}

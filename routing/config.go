@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"encoding/json"
 	"time"
 
 	"datasync-bridge/event"
@@ -114,6 +115,11 @@ func (r *Repeat) UnmarshalText(text []byte) error {
 		(*r)[s.String()] = span
 	}
 	return nil
+}
+
+// UnmarshalJSON reads what JSON makes of a Repeat.
+func (r *Repeat) UnmarshalJSON(text []byte) error {
+	return json.Unmarshal(text, (*map[string]event.Span)(r))
 }
 
 // Group gathers openings. Pointers tell a missing key from a zero.

@@ -287,3 +287,15 @@ func filter(c *fiber.Ctx, states []string) (incident.Filter, error) {
 	}
 	return f, err
 }
+
+func (s *Server) reload(c *fiber.Ctx) error {
+	var done view.Reload
+	err := s.attempt(c, func(ctx context.Context, by string) (err error) {
+		done, err = s.deps.Reload(ctx, by)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.JSON(done)
+}

@@ -111,6 +111,9 @@ type Deps struct {
 	Desk     Desk
 	// Silencer may be nil: silences then have no address.
 	Silencer Silencer
+	// Reload puts the configuration's file in force, in a person's name. Its
+	// refusals are told to the person. It may be nil: it then has no address.
+	Reload func(ctx context.Context, by string) (view.Reload, error)
 	// Ready reports why the bridge cannot take events now, nil while it can.
 	Ready   func(ctx context.Context) error
 	Status  func(ctx context.Context) (view.Status, error)
@@ -215,6 +218,9 @@ func (s *Server) build() *fiber.App {
 		get("/silences", s.silences)
 		post(Operate, "/silences", s.addSilence)
 		post(Operate, "/silences/:id/expire", s.expireSilence)
+	}
+	if s.deps.Reload != nil {
+		app.Post("/-/reload", may(Operate), s.reload)
 	}
 	return app
 }

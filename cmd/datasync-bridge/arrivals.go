@@ -3,33 +3,25 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
-	"datasync-bridge/datasync/reconcile"
 	"datasync-bridge/event"
 	"datasync-bridge/receiver"
-	"datasync-bridge/routing/incident"
 )
 
 const (
-	// failingAtLeast deliveries in a row over at least failingFor, with none
-	// verified among them, are told as "every delivery fails verification". A
-	// stranger who sends rubbish while the true sender is silent can bring that
-	// about too; it is a message, and the next verified delivery ends it.
+	// failingAtLeast failures in a row over at least failingFor, with no success
+	// among them, are told: every delivery of a source fails verification, or none
+	// can be mapped. A stranger who sends rubbish while the true sender is silent
+	// can bring the former about too; it is a message, and the next verified
+	// delivery ends it.
 	failingAtLeast = 5
 	failingFor     = time.Minute
-	watchEvery     = 15 * time.Second
 )
 
-const (
-	signaturesFailing  = "bridge.signatures_failing"
-	signaturesVerified = "bridge.signatures_verified"
-)
-
-// arrivals remembers, for each source, when a delivery was last verified and how
-// many have failed since. It is fed by the public listener, on its hot path.
+// arrivals remembers, for each source, when a delivery was last verified and one
+// last mapped, and how many have failed since. It is fed on hot paths.
 type arrivals struct {
 	now   func() time.Time
 	begun time.Time
@@ -40,11 +32,33 @@ type arrivals struct {
 
 // stream is one source's deliveries.
 type stream struct {
-	environment event.Environment
-	verified    time.Time // zero for none since the start
-	failing     int       // in a row since then
-	since       time.Time // the first of these
-	told        bool
+	environment      event.Environment
+	verified, mapped series
+}
+
+// series are successes and failures of one thing.
+type series struct {
+	good    time.Time // the last success, zero for none since the start
+	failing int       // in a row since then
+	since   time.Time // the first of these
+}
+
+func (s *series) succeeded(now time.Time) { s.good, s.failing = now, 0 }
+
+func (s *series) failed(now time.Time) {
+	if s.failing == 0 {
+		s.since = now
+	}
+	s.failing++
+}
+
+// bad reports whether all have failed for long enough; once that is told, it
+// lasts until one succeeds.
+func (s *series) bad(now time.Time, told bool) bool {
+	if told {
+		return s.failing > 0 || s.good.IsZero()
+	}
+	return s.failing >= failingAtLeast && now.Sub(s.since) >= failingFor
 }
 
 func newArrivals(sources []receiver.Source, now func() time.Time) *arrivals {
@@ -66,12 +80,22 @@ func (t *arrivals) answered(source, code string) {
 	}
 	switch code {
 	case string(event.Accepted), string(event.Duplicate), string(event.Conflict), string(event.Quarantined):
-		s.verified, s.failing = t.now(), 0
+		s.verified.succeeded(t.now())
 	case "signature_mismatch", "signature_malformed", "timestamp_out_of_tolerance":
-		if s.failing == 0 {
-			s.since = t.now()
-		}
-		s.failing++
+		s.verified.failed(t.now())
+	}
+}
+
+// read takes whether a delivery could be mapped.
+func (t *arrivals) read(source string, mapped bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch s := t.sources[source]; {
+	case s == nil:
+	case mapped:
+		s.mapped.succeeded(t.now())
+	default:
+		s.mapped.failed(t.now())
 	}
 }
 
@@ -81,37 +105,36 @@ func (t *arrivals) LastWebhook(source string) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s := t.sources[source]; s != nil {
-		return s.verified
+		return s.verified.good
 	}
 	return time.Time{}
 }
 
-// turn is what is to be told of one source.
-type turn struct {
-	source  string
-	failing bool
-	event   event.Received
+// look finds sources of which every delivery fails.
+func (t *arrivals) look() look {
+	return look{kinds: []string{signaturesFailing, mappingBroken}, find: t.troubles}
 }
 
-// news returns what is to be told now: that every delivery of a source fails,
-// or that this is over.
-func (t *arrivals) news() (turns []turn) {
+func (t *arrivals) troubles(_ context.Context, told func(kind, subject string) bool) (list []trouble, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
 	for name, s := range t.sources {
-		switch {
-		case !s.told && s.failing >= failingAtLeast && now.Sub(s.since) >= failingFor:
-			turns = append(turns, turn{name, true, reconcile.OwnEvent(signaturesFailing, signaturesOf(name), fmt.Sprintf(
+		if subject := "signatures of " + name; s.verified.bad(now, told(signaturesFailing, subject)) {
+			list = append(list, trouble{signaturesFailing, subject, fmt.Sprintf(
 				"%d deliveries in a row failed verification since %s UTC, and none was good since %s UTC: "+
 					"compare sources[].verify and its secret with the subscription in Datasync; what fails now is not told",
-				s.failing, s.since.UTC().Format("15:04"), later(s.verified, t.begun).UTC().Format("2006-01-02 15:04")), s.environment, now)})
-		case s.told && s.failing == 0:
-			turns = append(turns, turn{name, false, reconcile.OwnEvent(signaturesVerified, signaturesOf(name),
-				"a delivery was verified again", s.environment, now)})
+				s.verified.failing, s.verified.since.UTC().Format("15:04"),
+				later(s.verified.good, t.begun).UTC().Format("2006-01-02 15:04")), s.environment})
+		}
+		if subject := "mapping of " + name; s.mapped.bad(now, told(mappingBroken, subject)) {
+			list = append(list, trouble{mappingBroken, subject, fmt.Sprintf(
+				"%d events in a row could not be mapped since %s UTC: compare sources[].mapping with what Datasync sends "+
+					"(events show prints it); nothing is lost, and nobody is paged for what they say",
+				s.mapped.failing, s.mapped.since.UTC().Format("15:04")), s.environment})
 		}
 	}
-	return turns
+	return list, nil
 }
 
 func later(a, b time.Time) time.Time {
@@ -121,62 +144,17 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-func signaturesOf(source string) string { return "signatures of " + source }
-
-// told records that a turn is kept, and so will be told.
-func (t *arrivals) told(done turn) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.sources[done.source].told = done.failing
+// watchedMapper tells arrivals which deliveries could be mapped.
+type watchedMapper struct {
+	mapper
+	arrivals *arrivals
 }
 
-// ownStore keeps what the bridge tells of itself, and knows what is open.
-type ownStore interface {
-	Accept(ctx context.Context, in event.Received) (event.Receipt, error)
-	Incidents(ctx context.Context, f incident.Filter) ([]incident.Incident, error)
-}
-
-// watch tells by ordinary events when every delivery of a source fails
-// verification, and when that is over, until ctx ends.
-func (t *arrivals) watch(ctx context.Context, store ownStore, log *slog.Logger) error {
-	if err := t.remember(ctx, store); err != nil && ctx.Err() == nil {
-		log.Warn("what was told of signatures before is not known", "err", err)
+// Normalize implements dispatch.Mapper.
+func (m watchedMapper) Normalize(st event.Stored) (event.Event, error) {
+	ev, err := m.mapper.Normalize(st)
+	if st.Origin == event.OriginWebhook {
+		m.arrivals.read(st.Source, err == nil && ev.Quarantine == "")
 	}
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-		for _, one := range t.news() {
-			_, err := store.Accept(ctx, one.event)
-			switch {
-			case err == nil:
-				t.told(one)
-			case ctx.Err() == nil:
-				log.Error("the bridge's own event is not kept; trying again", "type", one.event.Type, "err", err)
-			}
-		}
-	}
-}
-
-// remember finds what an earlier process has told and nobody has ended.
-func (t *arrivals) remember(ctx context.Context, store ownStore) error {
-	open, err := store.Incidents(ctx, incident.Filter{State: string(incident.Open), Source: reconcile.OwnSource, Limit: 1000})
-	if err != nil {
-		return err
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, i := range open {
-		subject, _ := i.Lead.Fields[event.BridgeSubject].(string)
-		for name, s := range t.sources {
-			if i.Class == event.BridgeClass && i.Lead.Type == signaturesFailing && subject == signaturesOf(name) {
-				s.told, s.failing = true, max(s.failing, 1) // until a delivery is verified
-			}
-		}
-	}
-	return nil
+	return ev, err
 }

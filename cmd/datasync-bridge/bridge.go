@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
-	"strings"
+	"net/http"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,19 +27,26 @@ import (
 
 // bridge is the whole program, assembled from one configuration.
 type bridge struct {
-	cfg      *config.Config
-	log      *slog.Logger
-	store    *sqlite.Store
-	dispatch *dispatch.Dispatcher
-	worker   *remediation.Worker
-	desk     *remediation.Desk
-	poller   *reconcile.Poller // nil where datasync.reconcile is not set
-	enricher *enrich.Worker    // nil where datasync.enrich is not set
-	arrivals *arrivals
-	receiver *receiver.Server
-	admin    *web.Server
-	metrics  *metrics
-	started  time.Time
+	// cfg is what it was started with: what only a restart changes is read here,
+	// all else from live.
+	cfg       *config.Config
+	log       *slog.Logger
+	store     *sqlite.Store
+	live      *live
+	dispatch  *dispatch.Dispatcher
+	reloader  *reloader
+	silencer  *silencer
+	worker    *remediation.Worker
+	desk      *remediation.Desk
+	poller    *reconcile.Poller // nil where datasync.reconcile is not set
+	enricher  *enrich.Worker    // nil where datasync.enrich is not set
+	arrivals  *arrivals
+	own       *ownWatch
+	heartbeat *heartbeat // nil where heartbeat is not set
+	receiver  *receiver.Server
+	admin     *web.Server
+	metrics   *metrics
+	started   time.Time
 }
 
 // assemble opens the store and wires every room. What it returns must be
@@ -60,49 +66,40 @@ func assemble(ctx context.Context, cfg *config.Config, terminal io.Writer, log *
 
 // wire makes each room and hands it what it asks for.
 func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
-	if err := b.checkTellings(ctx); err != nil {
+	if err := checkTellings(ctx, b.store, b.cfg); err != nil {
 		return err
 	}
-	b.metrics = newMetrics(b.store, b.cfg)
+	b.metrics = newMetrics(b.store)
 	client := outbound.New(b.cfg.Outbound)
-	parts, err := compile(b.cfg)
-	if err != nil {
-		return err
-	}
-	b.dispatch, err = dispatch.New(dispatch.Deps{
-		Store:      b.store,
-		Addressees: addressees(b.store),
-		Mapper:     parts.mapper,
-		Rules:      dispatch.Rules{Router: parts.table, Planner: parts.machine, Proposer: parts.guard},
-		Senders:    senders(b.cfg, client, terminal),
-		Log:        b.log,
-		Observer:   b.metrics.observer(),
-	}, dispatch.Config{})
-	if err != nil {
+	if err := b.wireRules(ctx, newCrew(client, terminal)); err != nil {
 		return err
 	}
 	api := datasync.New(b.cfg.Datasync, client, datasync.Options{Log: b.log})
 	if b.cfg.Datasync.Configured() {
 		b.metrics.watchAPI(api.Healthy)
 	}
-	b.worker = remediation.NewWorker(b.store, parts.machine, api, remediation.NewReader(api), remediation.WorkerOptions{
-		Log: b.log, Environment: b.cfg.Datasync.Environment, Config: func() string { return b.cfg.Hash }, Entry: parts.entry,
+	b.worker = remediation.NewWorker(b.store, b.live, api, remediation.NewReader(api), remediation.WorkerOptions{
+		Log: b.log, Environment: b.cfg.Datasync.Environment, Config: b.live.hash, Entry: b.live.entry,
 		Idempotent: b.cfg.Datasync.Idempotency.ConfirmedBy != "",
 	})
-	if err := b.wirePolling(api, parts.machine); err != nil {
+	if err := b.wirePolling(api); err != nil {
 		return err
 	}
+	b.wireOwn(client)
+	var err error
 	b.receiver, err = receiver.New(b.cfg.Server, b.cfg.Sources, b.store, receiver.Options{
 		Ready: b.ready, Log: b.log, Observe: b.answered,
 	})
 	if err != nil {
 		return err
 	}
-	b.desk = newDesk(b.cfg, b.store, parts, b.log)
+	b.desk = newDesk(b.live, b.store, b.log)
 	b.admin, err = web.New(b.cfg.Admin, web.Deps{
 		Reader:   b.store,
 		Operator: b.dispatch,
 		Desk:     b.desk,
+		Silencer: b.silencer,
+		Reload:   b.reloader.reload,
 		Ready:    b.store.Ready,
 		Status:   b.status,
 		Metrics:  b.metrics.handler(),
@@ -110,11 +107,64 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	return err
 }
 
-// wirePolling makes what asks Datasync by itself.
-func (b *bridge) wirePolling(api *datasync.Client, planner *incident.Machine) (err error) {
+// wireRules makes what decides and tells, and what swaps both.
+func (b *bridge) wireRules(ctx context.Context, crew *crew) error {
+	p, err := compile(b.cfg)
+	if err != nil {
+		return err
+	}
+	b.live = newLive(b.cfg, p)
 	b.arrivals = newArrivals(b.cfg.Sources, b.store.Now)
+	b.reloader = &reloader{store: b.store, live: b.live, crew: crew, metrics: b.metrics, log: b.log, read: b.cfg.Hash}
+	b.silencer = newSilencer(b.store, silencerOptions{
+		Check:   func(s incident.Silence) error { return checkSilence(b.live.cfg(), s) },
+		File:    func() []incident.Silence { return fileSilences(b.live.cfg()) },
+		Changed: b.reloader.requiet, Log: b.log,
+	})
+	b.reloader.silencer = b.silencer
+	if p, err = b.reloader.quieted(ctx, p); err != nil {
+		return err
+	}
+	b.live.now.Store(&inForce{b.cfg, p})
+	b.dispatch, err = dispatch.New(dispatch.Deps{
+		Store:      b.store,
+		Addressees: addressees(b.store),
+		Mapper:     watchedMapper{p.mapper, b.arrivals},
+		Rules:      p.rules(),
+		Senders:    crew.senders(b.cfg),
+		Log:        b.log,
+		Observer:   b.metrics.observer(),
+	}, dispatch.Config{})
+	b.reloader.dispatch = b.dispatch
+	return err
+}
+
+// wireOwn makes what looks at the bridge itself.
+func (b *bridge) wireOwn(client *http.Client) {
+	looks := []look{b.arrivals.look(), {kinds: []string{configRejected}, find: b.reloader.troubles}}
+	looks = append(looks, newStoreLook(b.store, b.cfg.Store.SQLite.Path).looks()...)
+	b.own = &ownWatch{store: b.store, looks: looks, log: b.log}
+	if h := b.cfg.Heartbeat; h != nil {
+		b.heartbeat = &heartbeat{Heartbeat: *h, client: client, well: b.well, log: b.log}
+	}
+}
+
+// well reports why somebody should look after the bridge, nil for no reason.
+func (b *bridge) well(ctx context.Context) error {
+	if err := b.store.Ready(ctx); err != nil {
+		return err
+	}
+	stats, err := b.store.Stats(ctx)
+	if err == nil && waits(stats, b.store.Now()) {
+		err = fmt.Errorf("%d events wait, the oldest since %s", stats.Pending, stats.OldestPending.UTC().Format(time.RFC3339))
+	}
+	return err
+}
+
+// wirePolling makes what asks Datasync by itself.
+func (b *bridge) wirePolling(api *datasync.Client) (err error) {
 	if e := b.cfg.Datasync.Enrich; e != nil {
-		b.enricher = enrich.New(*e, b.cfg.ReminderSource(), b.store, planner, api, enrich.Options{
+		b.enricher = enrich.New(*e, b.cfg.ReminderSource(), b.store, b.live, api, enrich.Options{
 			Log: b.log, Observer: b.metrics.partners.observer(),
 		})
 	}
@@ -134,29 +184,6 @@ func (b *bridge) answered(source, code string, took time.Duration) {
 	b.arrivals.answered(source, code)
 }
 
-// checkTellings refuses a configuration that forgets a notifier to which the
-// end of an incident is still owed.
-func (b *bridge) checkTellings(ctx context.Context) error {
-	told, err := b.store.OpenTellings(ctx)
-	if err != nil {
-		return err
-	}
-	for _, n := range b.cfg.Notifiers {
-		delete(told, n.Name)
-	}
-	var owed []string
-	for name, ids := range told {
-		slices.Sort(ids)
-		owed = append(owed, fmt.Sprintf("notifier %q is gone from the configuration but knows open incidents %s; "+
-			"put it back with `retired: true` until they are resolved", name, strings.Join(ids[:min(len(ids), 10)], ", ")))
-	}
-	slices.Sort(owed)
-	if len(owed) > 0 {
-		return errors.New(strings.Join(owed, "\n"))
-	}
-	return nil
-}
-
 func (b *bridge) ready() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -169,7 +196,7 @@ func (b *bridge) status(ctx context.Context) (view.Status, error) {
 		return view.Status{}, err
 	}
 	return view.Status{
-		Version: version, Config: b.cfg.ShortHash(), StartedAt: b.started.UTC(),
+		Version: version, Config: b.live.cfg().ShortHash(), StartedAt: b.started.UTC(),
 		Ready: b.store.Ready(ctx) == nil, Counts: counts(stats),
 	}, nil
 }
@@ -192,12 +219,17 @@ func (b *bridge) run(ctx context.Context, l listeners) error {
 	room("admin listener", func() error { return b.admin.Run(ctx, l.admin) })
 	room("dispatch", func() error { return b.dispatch.Run(ctx) })
 	room("remediation", func() error { return b.worker.Run(ctx) })
-	room("arrivals", func() error { return b.arrivals.watch(ctx, b.store, b.log) })
+	room("own troubles", func() error { return b.own.run(ctx) })
+	room("reload", func() error { return b.reloader.run(ctx) })
 	if b.poller != nil {
 		room("reconcile", func() error { return b.poller.Run(ctx) })
 	}
 	if b.enricher != nil {
 		room("enrich", func() error { return b.enricher.Run(ctx) })
+	}
+
+	if b.heartbeat != nil {
+		room("heartbeat", func() error { return b.heartbeat.run(ctx) })
 	}
 
 	b.log.Info("listening", "listener", "public", "address", l.public.Addr().String())

@@ -250,7 +250,7 @@ func (c *cli) explainEvent(ctx context.Context, cfg *config.Config, s *sqlite.St
 	if err := a.ofEvent(ctx, s, id); err != nil {
 		return err
 	}
-	return c.tellAccount(ctx, cfg, a, others)
+	return c.tellAccount(ctx, cfg, s, a, others)
 }
 
 func (c *cli) explainIncident(ctx context.Context, cfg *config.Config, s *sqlite.Store, id string) error {
@@ -258,7 +258,7 @@ func (c *cli) explainIncident(ctx context.Context, cfg *config.Config, s *sqlite
 	if err := a.ofIncident(ctx, s, id); err != nil {
 		return err
 	}
-	return c.tellAccount(ctx, cfg, a, nil)
+	return c.tellAccount(ctx, cfg, s, a, nil)
 }
 
 // explainBelonging explains the incident of a notification, or the event of a run.
@@ -281,8 +281,8 @@ func (c *cli) explainBelonging(ctx context.Context, cfg *config.Config, s *sqlit
 }
 
 // tellAccount prints an account, and what else was found.
-func (c *cli) tellAccount(ctx context.Context, cfg *config.Config, a *account, others []event.Stored) error {
-	if err := a.retrace(ctx, decidedBy(cfg, nil, nil)); err != nil {
+func (c *cli) tellAccount(ctx context.Context, cfg *config.Config, s *sqlite.Store, a *account, others []event.Stored) error {
+	if err := a.retrace(ctx, decidedBy(cfg, s.ConfigLoad, partsOf)); err != nil {
 		return err
 	}
 	if c.output == "json" {

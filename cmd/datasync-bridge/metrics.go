@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"datasync-bridge/config"
 	"datasync-bridge/dispatch"
 	"datasync-bridge/event"
 	"datasync-bridge/routing/incident"
@@ -32,9 +31,10 @@ type metrics struct {
 	repeatable *prometheus.CounterVec
 	polls      pollMetrics
 	partners   partnerMetrics
+	loads      loadMetrics
 }
 
-func newMetrics(s *sqlite.Store, cfg *config.Config) *metrics {
+func newMetrics(s *sqlite.Store) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -59,13 +59,15 @@ func newMetrics(s *sqlite.Store, cfg *config.Config) *metrics {
 		repeatable: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bridge_delivery_repeats_total", Help: "Calls that may repeat one whose answer was lost; Slack messages say so."}, []string{"notifier"}),
 	}
+	m.loads = newLoadMetrics()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "bridge_build_info", Help: "Always 1; the labels tell version and configuration.",
-		ConstLabels: prometheus.Labels{"version": version, "config": cfg.ShortHash()}})
+		Name: "bridge_build_info", Help: "Always 1; the label tells the version.",
+		ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.answering, m.planned, m.planning, m.failures, m.conditions, m.conflicts,
 		m.attempts, m.sending, m.repeatable, build, waiting{s},
 		m.polls.missed, m.polls.late, m.polls.cleared, m.polls.failed, m.polls.took, m.polls.skipped,
+		m.loads.config, m.loads.total, m.loads.good, m.loads.at,
 		m.partners.fetched, m.partners.failed, m.partners.reminded,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -58,7 +58,7 @@ func rehearseAsking(t *testing.T, rules string, play func(a *asking)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.desk = newDesk(r.cfg, r.store, parts, nil)
+		a.desk = newDesk(newLive(r.cfg, parts), r.store, nil)
 		ctx, stop := context.WithCancel(context.Background())
 		var rooms sync.WaitGroup
 		defer rooms.Wait()
@@ -66,7 +66,7 @@ func rehearseAsking(t *testing.T, rules string, play func(a *asking)) {
 		rooms.Go(func() { a.sandbox.Run(ctx) })
 		for _, run := range []func(context.Context) error{
 			poller.Run,
-			func(ctx context.Context) error { return a.arrivals.watch(ctx, r.store, slog.New(slog.DiscardHandler)) },
+			(&ownWatch{store: r.store, looks: []look{a.arrivals.look()}, log: slog.New(slog.DiscardHandler)}).run,
 			enrich.New(*r.cfg.Datasync.Enrich, r.cfg.ReminderSource(), r.store, parts.machine, api, enrich.Options{}).Run,
 			remediation.NewWorker(r.store, parts.machine, api, remediation.NewReader(api), remediation.WorkerOptions{
 				Environment: r.cfg.Datasync.Environment, Config: func() string { return r.cfg.Hash }, Entry: parts.entry,

@@ -3,22 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
 	"slices"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"datasync-bridge/config"
 	"datasync-bridge/datasync/remediation"
 	"datasync-bridge/dispatch"
 	"datasync-bridge/event"
 	"datasync-bridge/notifiers"
-	"datasync-bridge/notifiers/pagerduty"
-	"datasync-bridge/notifiers/slack"
-	"datasync-bridge/notifiers/terminal"
 	"datasync-bridge/receiver/mapping"
 	"datasync-bridge/routing"
 	"datasync-bridge/routing/incident"
@@ -37,7 +30,7 @@ type parts struct {
 
 // compile makes the deciding parts of a configuration that loaded.
 func compile(cfg *config.Config) (parts, error) {
-	m, err := newMapper(cfg)
+	m, err := newMapper(mappings(cfg))
 	if err != nil {
 		return parts{}, err
 	}
@@ -60,6 +53,11 @@ func compile(cfg *config.Config) (parts, error) {
 
 // entry is the hash of one remediation, "" for one that is not configured.
 func (p parts) entry(remediation string) string { return p.entries[remediation] }
+
+// rules are what dispatch works by.
+func (p parts) rules() dispatch.Rules {
+	return dispatch.Rules{Router: p.table, Planner: p.machine, Proposer: p.guard}
+}
 
 func settings(cfg *config.Config, table *routing.Table) incident.Settings {
 	d := cfg.Defaults
@@ -96,15 +94,15 @@ type mapper struct {
 	builtIn *mapping.Mapping
 }
 
-func newMapper(cfg *config.Config) (mapper, error) {
+func newMapper(sources map[string]mapping.Config) (mapper, error) {
 	m := mapper{bySource: map[string]*mapping.Mapping{}}
 	var err error
 	if m.builtIn, err = mapping.New(mapping.Config{}.WithDefaults()); err != nil {
 		return m, err
 	}
-	for _, source := range cfg.Sources {
-		if m.bySource[source.Name], err = mapping.New(source.Mapping); err != nil {
-			return m, fmt.Errorf("source %q: %w", source.Name, err)
+	for name, c := range sources {
+		if m.bySource[name], err = mapping.New(c); err != nil {
+			return m, fmt.Errorf("source %q: %w", name, err)
 		}
 	}
 	return m, nil
@@ -128,42 +126,10 @@ func style(cfg *config.Config) notifiers.Style {
 	return notifiers.Style{Location: location, LinkHosts: cfg.Defaults.LinkHosts}
 }
 
-// senders makes one sender per notifier; notifiers of one Slack channel share
-// a bucket of one call a second, ten at once (routing rule 32).
-func senders(cfg *config.Config, client *http.Client, out io.Writer) []dispatch.Sender {
-	buckets := map[string]*rate.Limiter{}
-	all := make([]dispatch.Sender, 0, len(cfg.Notifiers))
-	for _, n := range cfg.Notifiers {
-		s := dispatch.Sender{Name: n.Name, Notifier: medium(n, style(cfg), client, out), Retry: n.Retry}
-		if n.Slack != nil {
-			to := n.Slack.Traits(n.Name)
-			channel := to.Destination + to.Fingerprint // a webhook is known by the latter
-			if buckets[channel] == nil {
-				buckets[channel] = rate.NewLimiter(1, 10)
-			}
-			s.Limiter = buckets[channel]
-		}
-		all = append(all, s)
-	}
-	return all
-}
-
 // addressees names the notifiers that something waits for.
 func addressees(s *sqlite.Store) func(context.Context) ([]string, error) {
 	return func(ctx context.Context) ([]string, error) {
 		stats, err := s.Stats(ctx)
 		return slices.Collect(maps.Keys(stats.Waiting)), err
-	}
-}
-
-// medium makes the one notifier that an entry describes.
-func medium(n config.Notifier, style notifiers.Style, client *http.Client, out io.Writer) notifiers.Notifier {
-	switch {
-	case n.Slack != nil:
-		return slack.New(*n.Slack, style, client)
-	case n.PagerDuty != nil:
-		return pagerduty.New(*n.PagerDuty, style, client)
-	default:
-		return terminal.New(*n.Terminal, style, out)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -137,9 +138,12 @@ func TestSignaturesThatFailAreToldOnceAndAGoodOneEndsIt(t *testing.T) {
 		if err := a.store.Apply(context.Background(), many); err != nil {
 			t.Fatal(err)
 		}
-		again := newArrivals(a.cfg.Sources, a.store.Now)
-		if err := again.remember(context.Background(), a.store); err != nil || !again.sources["datasync"].told || len(again.news()) != 0 {
-			t.Errorf("another process tells %+v (%v)", again.news(), err)
+		again := ownWatch{store: a.store, looks: []look{newArrivals(a.cfg.Sources, a.store.Now).look()}, log: slog.New(slog.DiscardHandler)}
+		if err := again.remember(context.Background()); err != nil || !again.isTold(signaturesFailing, "signatures of datasync") {
+			t.Errorf("another process knows %+v (%v)", again.told, err)
+		}
+		if again.look(context.Background()); len(again.told) != 1 {
+			t.Errorf("another process ends it: %+v", again.told)
 		}
 		if n, replies := a.said("webhooks fail verification"); n != 1 || replies != 0 {
 			t.Errorf("it was told %d times, and %d times more below", n, replies)

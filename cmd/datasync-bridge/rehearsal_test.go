@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -34,6 +35,9 @@ type rehearsal struct {
 	cfg      *config.Config
 	store    *sqlite.Store
 	dispatch *dispatch.Dispatcher
+	live     *live
+	reloader *reloader
+	silencer *silencer
 	metrics  *metrics
 	slack    *standin.Slack
 	pager    *standin.PagerDuty
@@ -108,17 +112,31 @@ func (r *rehearsal) begin(rules string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.metrics = newMetrics(r.store, r.cfg)
+	r.metrics = newMetrics(r.store)
+	crew, log := newCrew(&http.Client{Transport: r}, r.t.Output()), slog.New(slog.NewTextHandler(r.t.Output(), nil))
+	r.live = newLive(r.cfg, parts)
+	r.reloader = &reloader{store: r.store, live: r.live, crew: crew, metrics: r.metrics, log: log,
+		load: func() (*config.Config, error) { return r.cfg, nil }}
+	r.silencer = newSilencer(r.store, silencerOptions{
+		Check: func(s incident.Silence) error { return checkSilence(r.live.cfg(), s) },
+		File:  func() []incident.Silence { return fileSilences(r.live.cfg()) }, Changed: r.reloader.requiet,
+	})
+	r.reloader.silencer = r.silencer
+	if parts, err = r.reloader.quieted(context.Background(), parts); err != nil {
+		r.t.Fatal(err)
+	}
+	r.live.now.Store(&inForce{r.cfg, parts})
 	r.dispatch, err = dispatch.New(dispatch.Deps{
 		Store: r.store, Addressees: addressees(r.store), Mapper: parts.mapper,
-		Rules:    dispatch.Rules{Router: parts.table, Planner: parts.machine, Proposer: parts.guard},
-		Senders:  senders(r.cfg, &http.Client{Transport: r}, r.t.Output()),
+		Rules:    parts.rules(),
+		Senders:  crew.senders(r.cfg),
 		Observer: r.metrics.observer(),
 		Jitter:   func(most time.Duration) time.Duration { return most },
 	}, dispatch.Config{Poll: time.Minute})
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.reloader.dispatch = r.dispatch
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.dispatch.Run(ctx) }()
@@ -142,6 +160,15 @@ func (r *rehearsal) load(rules string) {
 	}
 	var err error
 	if r.cfg, err = config.Load(file, config.Options{}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// reload puts other rules in force.
+func (r *rehearsal) reload(rules string) {
+	r.t.Helper()
+	r.load(rules)
+	if _, err := r.reloader.reload(context.Background(), "ana"); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -112,7 +112,7 @@ func (c *cli) commands() []*cobra.Command {
 		c.demoCommand(), c.serveCommand(), c.sandboxCommand(), c.checkCommand(), c.testCommand(), c.schemaCommand(), c.explainCommand(),
 		c.renderCommand(), c.sendTestCommand(), c.subscribeCommand(), c.datasyncCommand(),
 		c.eventsCommand(), c.incidentsCommand(), c.deliveriesCommand(), c.runsCommand(), c.auditCommand(),
-		c.backupCommand(), c.healthcheckCommand(), c.versionCommand(),
+		c.silenceCommand(), c.reloadCommand(), c.backupCommand(), c.healthcheckCommand(), c.versionCommand(),
 	}
 }
 

@@ -140,11 +140,11 @@ func TestRouting33And35_ADryRunIsANoteAndWhatOurRunsCauseStartsNone(t *testing.T
 
 func TestRouting32_EachChannelHasItsOwnBucket(t *testing.T) {
 	one := &slack.Config{Token: "xoxb-test", Channel: "C1"}
-	all := senders(&config.Config{Notifiers: []config.Notifier{
+	all := newCrew(nil, nil).senders(&config.Config{Notifiers: []config.Notifier{
 		{Name: "a", Slack: one}, {Name: "b", Slack: one}, {Name: "c", Slack: &slack.Config{Token: "xoxb-test", Channel: "C2"}},
 		{Name: "d", Slack: &slack.Config{WebhookURL: "https://hooks.slack.com/services/T/B/x"}},
 		{Name: "e", Slack: &slack.Config{WebhookURL: "https://hooks.slack.com/services/T/B/y"}},
-	}}, nil, nil)
+	}})
 	for i, a := range all {
 		if a.Limiter.Limit() != 1 || a.Limiter.Burst() != 10 {
 			t.Errorf("%s: %v a second, %d at once; want 1 and 10", a.Name, a.Limiter.Limit(), a.Limiter.Burst())

@@ -211,7 +211,7 @@ notifiers:
   - {name: other, slack: {token: xoxb-test, channel: C2}}
 defaults: {notify: [other]}
 `)
-		err := (&bridge{cfg: r.cfg, store: r.store}).checkTellings(context.Background())
+		err := checkTellings(context.Background(), r.store, r.cfg)
 		for _, words := range []string{`"ops"`, `"pager"`, r.incidents()[0].ID, "retired: true"} {
 			if err == nil || !strings.Contains(err.Error(), words) {
 				t.Errorf("forgetting notifiers gave %v, want %s in it", err, words)

@@ -19,7 +19,8 @@ func (c *cli) serveCommand() *cobra.Command {
 		Long: `Run the bridge: receive events on server.listen, tell people, and answer the
 admin API on admin.listen. SIGTERM or Ctrl-C stops it within 15 seconds: the
 requests in hand are answered, the sends in hand are finished, and what is
-queued stays queued.`,
+queued stays queued. SIGHUP, the command reload and a changed file put other
+rules, notifiers, calendars and silences in force.`,
 		Example: "  datasync-bridge serve -c config.yaml",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context()) },
@@ -53,6 +54,7 @@ func (c *cli) serve(ctx context.Context) error {
 			log.Error("closing the store", "err", err)
 		}
 	}()
+	b.reloader.path, b.reloader.load = c.configPath, c.load
 	l, err := b.listen(ctx)
 	if err != nil {
 		return fmt.Errorf("start: %w", err)

@@ -141,7 +141,7 @@ func onStore(cfg *config.Config, s *sqlite.Store, log *slog.Logger, do func(deed
 	if err != nil {
 		return err
 	}
-	return do(onFile{d, newDesk(cfg, s, parts, log)})
+	return do(onFile{d, newDesk(newLive(cfg, parts), s, log)})
 }
 
 // adminClient speaks to the bridge that holds the store.

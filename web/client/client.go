@@ -45,7 +45,7 @@ func New(base, token string, transport http.RoundTripper) (*Client, error) {
 		transport = &http.Transport{Proxy: nil, ResponseHeaderTimeout: 15 * time.Second}
 	}
 	return &Client{
-		base:  strings.TrimSuffix(base, "/") + "/api/v1/",
+		base:  strings.TrimSuffix(base, "/"),
 		token: token,
 		http: &http.Client{
 			Transport: transport,
@@ -255,7 +255,11 @@ func (c *Client) post(ctx context.Context, path string, command any) error {
 	return c.call(ctx, http.MethodPost, path, body, &view.Done{})
 }
 
+// call sends a request to a path below /api/v1/, or to one that begins with /.
 func (c *Client) call(ctx context.Context, method, path string, body []byte, into any) error {
+	if !strings.HasPrefix(path, "/") {
+		path = "/api/v1/" + path
+	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("call the bridge: %w", err)
@@ -288,4 +292,10 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, int
 		return errors.Join(errors.New("read the bridge's answer"), err)
 	}
 	return nil
+}
+
+// Reload puts the configuration's file in force.
+func (c *Client) Reload(ctx context.Context) (view.Reload, error) {
+	var done view.Reload
+	return done, c.call(ctx, http.MethodPost, "/-/reload", nil, &done)
 }
