@@ -74,12 +74,20 @@ func (c *change) added(step *Escalation) (names, muted []string) {
 	return names, muted
 }
 
-// postponed reports that a step waits, because windows hold everybody back:
-// nobody can acknowledge what nobody was told. It is counted from when that
-// ends. What stands only in a digest does not escalate.
+// postponed reports that a step waits, because everybody is held back: nobody
+// can acknowledge what nobody was told. It is counted from when that ends. What
+// stands only in a digest does not escalate.
 func (c *change) postponed(step *Escalation) bool {
-	if c.isTold() || c.holding() || c.quieted() != nil {
+	if c.isTold() || c.holding() {
 		return false
+	}
+	if h := c.quieted(); h != nil { // a cause ends when it ends: then steps are counted anew
+		from := c.now
+		if h.Until.After(from) {
+			from = h.Until
+		}
+		step.At = from.Add(max(step.After, time.Minute))
+		return true
 	}
 	var opens time.Time
 	digest := false

@@ -90,7 +90,7 @@ func (c *change) rehold(news bool) (alarmed []string) {
 	if c.inc.State != Open || !c.inc.WaitUntil.IsZero() {
 		return nil
 	}
-	known, windowed := c.isTold(), false
+	known, held := c.isTold(), false
 	for i := range c.inc.Told {
 		t := &c.inc.Told[i]
 		if t.Held == nil || t.Over {
@@ -103,7 +103,7 @@ func (c *change) rehold(news bool) (alarmed []string) {
 		case t.Held.Kind == HeldByDigest && !news && c.m.leaves(t):
 		case c.silent && c.m.Notifiers[t.Notifier].Pager:
 		default:
-			windowed = windowed || t.Held.Kind == HeldByWindow
+			held = true
 			if c.pay(t) {
 				alarmed = append(alarmed, t.Notifier)
 			}
@@ -112,7 +112,7 @@ func (c *change) rehold(news bool) (alarmed []string) {
 	if len(alarmed) > 0 {
 		c.remindLater()
 	}
-	if !known && windowed && c.isTold() {
+	if !known && held && c.isTold() {
 		c.restart()
 	}
 	return alarmed

@@ -30,6 +30,10 @@ func (c *change) expect(names []string) {
 		t.Over = false
 		n := c.m.Notifiers[name]
 		t.Destination, t.Fingerprint = n.Destination, n.Fingerprint
+		if h := c.muted(t); h != nil { // it waits for that too, once the wait is over
+			h.Since, h.Owes = c.now, Opening
+			c.note(HeldRouted{Notifier: name, Held: *h})
+		}
 	}
 }
 
