@@ -35,16 +35,22 @@ type Message struct {
 	// Status are lines on the incident as a whole: acknowledged, flapping.
 	Status []string
 	Advice string
-	Facts  []Fact
+	// Text are lines that a rule's template gave.
+	Text  []string
+	Facts []Fact
 	// Counts says how many are open and of which types, "" for a single one.
 	Counts string
 	// Listed are the open members that are listed, More counts those that are not.
 	Listed []Listed
 	More   int
-	Notes  []string
-	Why    string
-	Links  []Link
-	Footer []string
+	// Groups are a digest's incidents; More counts those that it does not list.
+	Groups []Group
+	// Symptoms are lines on the incidents that this one explains.
+	Symptoms []string
+	Notes    []string
+	Why      string
+	Links    []Link
+	Footer   []string
 }
 
 // Fact is one labelled piece of an incident. A Long one deserves a whole line.
@@ -75,8 +81,11 @@ type Link struct {
 // same message.
 func Compose(d incident.Delivery, style Style) Message {
 	now := asOf(d)
-	if d.Kind == incident.Noticed {
+	switch d.Kind {
+	case incident.Noticed:
 		return composeNotice(d, style, now)
+	case incident.DigestTold:
+		return composeDigest(d, style, now)
 	}
 	s := d.Snapshot
 	f := fields(s.Lead.Fields)
@@ -94,12 +103,14 @@ func Compose(d incident.Delivery, style Style) Message {
 	if m.Sandbox = s.Environment == event.Sandbox; m.Sandbox {
 		m.Word = "SANDBOX " + m.Word
 	}
+	m.word(s.Lead.Words)
 	m.News = news(d, style, now)
 	m.Status = status(d, style, now)
 	m.Counts = counts(s)
 	if m.Counts != "" && !m.Over {
 		m.Listed, m.More = listed(s, style, now), max(0, s.Open-len(s.Members))
 	}
+	m.Symptoms = symptoms(s)
 	for _, note := range s.Notes {
 		if note = Clean(note, 280); note != "" {
 			m.Notes = append(m.Notes, note)

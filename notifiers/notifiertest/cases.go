@@ -1,6 +1,7 @@
 package notifiertest
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -20,7 +21,7 @@ const Thread = "C0123ABCD/1773153971.000100"
 
 // Cases are every kind of delivery, over the sample events and grouped incidents.
 func Cases() []Case {
-	return slices.Concat(openings(), polled(), changes(), others())
+	return slices.Concat(openings(), polled(), changes(), others(), gathered())
 }
 
 // polled are incidents that polling, or the bridge itself, had a part in.
@@ -201,4 +202,53 @@ func others() []Case {
 		{"opening_may_be_a_repeat", repeat},
 		{"notice", notice},
 	}
+}
+
+// gathered are what rules word, what explains other things, and digests.
+func gathered() []Case {
+	s, at := Sample("02_failed_asn_final", event.Connectivity, event.Critical)
+	worded := s
+	worded.Lead.Words = incident.Words{
+		Title:  "Harrowgate waits for <its> ship notice",
+		Text:   "Call the dock before 14:00.\nRunbook: see the wiki, page ASN.",
+		Fields: []incident.NamedText{{Name: "Buyer", Text: "team north"}, {Name: "", Text: "left out"}},
+	}
+	certificate, expired := Sample("13_certificate_expiring", event.Certificate, event.Critical)
+	certificate.Lead.Type = "partner.certificate_expired"
+	for i := range 6 {
+		certificate.Symptoms = append(certificate.Symptoms, incident.Symptom{
+			Incident: fmt.Sprintf("in_0ktq3v9a1c2e%d", i), Class: event.MDNNegative, Line: fmt.Sprintf("810 invoice INV-20440%d, MDN failed", i),
+		})
+	}
+	certificate.MoreSymptoms = 2
+	monday := time.Date(2026, 12, 14, 14, 0, 0, 0, time.UTC)
+	return []Case{
+		{"opening_worded", Delivery(incident.Opening, worded, at, "")},
+		{"opening_explains", Delivery(incident.Opening, certificate, expired, "")},
+		{"digest", digest(incident.DigestView{
+			Name: "morning", Since: monday.Add(-72 * time.Hour), Ended: 5, More: 3,
+			Items: []incident.DigestItem{
+				item("Juniper Vale Stores", "810 invoice INV-204417, transaction failed", event.Error, monday.Add(-55*time.Hour)),
+				item("Oakmere Wholesale", "214 shipment status, transaction failed: 3 of 5 open", event.Warning, monday.Add(-30*time.Hour)),
+				item("Juniper Vale Stores", "810 invoice INV-204431, transaction failed", event.Warning, monday.Add(-2*time.Hour)),
+				item("", "partner certificate expiring", event.Info, monday.Add(-time.Hour)),
+			},
+		}, monday)},
+		{"digest_of_what_is_over", digest(incident.DigestView{Name: "morning", Ended: 2}, monday)},
+	}
+}
+
+func item(partner, line string, s event.Severity, opened time.Time) incident.DigestItem {
+	return incident.DigestItem{
+		Digest: "digest:morning|edi", Name: "morning", Notifier: "edi", Incident: "in_0ktq3v9a1c2e4",
+		Environment: event.Production, Partner: partner, Severity: s, Line: line, OpenedAt: opened,
+	}
+}
+
+func digest(v incident.DigestView, at time.Time) incident.Delivery {
+	s := incident.Snapshot{Digest: &v, Severity: event.Info, Environment: event.Production}
+	for _, i := range v.Items {
+		s.Severity = max(s.Severity, i.Severity)
+	}
+	return incident.Delivery{ID: "dl_0000000000003", Order: "digest:morning|edi", Notifier: "edi", Kind: incident.DigestTold, Snapshot: s, QueuedAt: at}
 }

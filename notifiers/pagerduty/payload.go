@@ -24,6 +24,8 @@ type details struct {
 	Why          string            `json:"why_now,omitempty"`
 	Status       []string          `json:"status,omitempty"`
 	Careful      string            `json:"careful,omitempty"`
+	Text         []string          `json:"text,omitempty"`
+	Explains     []string          `json:"explains,omitempty"`
 	Class        string            `json:"class,omitempty"`
 	Partner      string            `json:"partner,omitempty"`
 	Due          string            `json:"due,omitempty"`
@@ -117,7 +119,7 @@ func severity(s event.Severity) string {
 func describe(d incident.Delivery, m notifiers.Message) details {
 	s := d.Snapshot
 	all := details{
-		Why: m.News, Status: m.Status, Careful: m.Advice, Class: notifiers.Clean(s.Class.Words(), 60),
+		Why: m.News, Status: m.Status, Careful: m.Advice, Text: m.Text, Explains: m.Symptoms, Class: notifiers.Clean(s.Class.Words(), 60),
 		Partner: m.Partner, Documents: m.Counts, Bridge: m.Notes, Rules: m.Why,
 		Incident: d.Incident, Environment: string(s.Environment), Delivery: d.ID, Facts: map[string]string{},
 	}

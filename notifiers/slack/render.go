@@ -2,6 +2,7 @@ package slack
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/slack-go/slack"
@@ -16,13 +17,15 @@ import (
 const (
 	maxHeader  = 150
 	maxHead    = 2000
+	maxOwn     = 650
 	maxShort   = 2900 // Slack: 3,000
 	maxField   = 190  // of at most 10
-	maxLong    = 1700
-	maxMembers = 1300
-	maxNotes   = 900
-	maxLinks   = 700
-	maxContext = 700
+	maxLong    = 1200
+	maxMembers = 1200
+	maxSymptom = 500
+	maxNotes   = 700
+	maxLinks   = 600
+	maxContext = 600
 	maxSummary = 700
 	maxText    = 3900 // Slack: 4,000
 	maxMention = 200
@@ -32,7 +35,7 @@ const (
 )
 
 // This does not compile once the budgets add up to more than Slack takes.
-const _ = uint(9500 - (maxHeader + maxHead + maxFields*maxField + maxLong + maxMembers + maxNotes + maxLinks + maxContext))
+const _ = uint(9500 - (maxHeader + maxHead + maxOwn + maxFields*maxField + maxLong + maxMembers + maxSymptom + maxNotes + maxLinks + maxContext))
 
 // render puts a message into Slack's form: in full where it is a root, in short
 // where it replies to one.
@@ -43,6 +46,8 @@ func (n *Notifier) render(d incident.Delivery, m notifiers.Message, to place, pl
 	switch {
 	case plain:
 		f.text = n.plain(m)
+	case d.Kind == incident.DigestTold:
+		f.blocks = n.digest(d, m)
 	case to.root():
 		if d.Kind == incident.Resolve && n.cfg.Edits() {
 			m.Status = append(m.Status, "It opened and ended before it could be told.")
@@ -63,11 +68,11 @@ func (n *Notifier) full(d incident.Delivery, m notifiers.Message) []slack.Block 
 		header.Text.Text = escape(m.Icon+" "+m.Word, maxHeader)
 		blocks = append(blocks, section(escape(m.Headline, maxHead)))
 	}
-	blocks = appendSection(blocks, n.head(m))
+	blocks = appendSection(appendSection(blocks, n.head(m)), own(m))
 	if fields := shortFacts(m); len(fields) > 0 {
 		blocks = append(blocks, slack.NewSectionBlock(nil, fields, nil))
 	}
-	for _, text := range []string{longFacts(m), list(m), notes(m), links(m)} {
+	for _, text := range []string{longFacts(m), list(m), symptoms(m), notes(m), links(m)} {
 		blocks = appendSection(blocks, text)
 	}
 	return append(blocks, n.context(m))
@@ -179,6 +184,28 @@ func list(m notifiers.Message) string {
 	return text.String()
 }
 
+// own is the text that a rule gave.
+func own(m notifiers.Message) string {
+	text := newLines(maxOwn)
+	for _, line := range m.Text {
+		text.add(escape(line, 300))
+	}
+	return text.String()
+}
+
+// symptoms lists what this incident explains.
+func symptoms(m notifiers.Message) string {
+	text := newLines(maxSymptom)
+	for i, line := range m.Symptoms {
+		line = escape(line, 250)
+		if i == 0 {
+			line = bold(line)
+		}
+		text.add(line)
+	}
+	return text.String()
+}
+
 func notes(m notifiers.Message) string {
 	if len(m.Notes) == 0 {
 		return ""
@@ -225,13 +252,22 @@ func (n *Notifier) plain(m notifiers.Message) string {
 	text := newLines(maxText)
 	text.add(n.summary(m))
 	add := func(line string, limit int) { text.add(escapeText(line, limit)) }
-	for _, line := range append(append([]string{}, m.Status...), m.Advice) {
+	for _, line := range slices.Concat(m.Status, []string{m.Advice}, m.Text) {
 		add(line, 300)
 	}
 	for _, f := range m.Facts {
 		add(f.Label+": "+f.Text, 300)
 	}
 	add(m.Counts, 400)
+	for _, g := range m.Groups {
+		add(g.Partner, 80)
+		for _, item := range g.Items {
+			add("• "+digestLine(item), 300)
+		}
+	}
+	for _, line := range m.Symptoms {
+		add(line, 250)
+	}
 	for _, note := range m.Notes {
 		add(note, 200)
 	}

@@ -64,7 +64,7 @@ var deeds = map[incident.DeliveryKind]string{
 	incident.Fallback: "falls back", incident.Resolve: "resolves", incident.Update: "edits",
 	incident.Reminder: "reminds", incident.Acknowledged: "acknowledges", incident.Escalated: "escalates",
 	incident.RunResult: "reports a run", incident.Counted: "counts", incident.Noticed: "notes",
-	incident.ApprovalAsk: "asks for approval",
+	incident.ApprovalAsk: "asks for approval", incident.DigestTold: "tells a digest",
 }
 
 func (n *Notifier) render(d incident.Delivery) string {
@@ -90,6 +90,9 @@ func (n *Notifier) render(d incident.Delivery) string {
 		row("Status", line)
 	}
 	row("Careful", m.Advice)
+	for _, line := range m.Text {
+		row("Text", line)
+	}
 	for _, f := range m.Facts {
 		row(f.Label, f.Text)
 	}
@@ -97,8 +100,17 @@ func (n *Notifier) render(d incident.Delivery) string {
 	for _, l := range m.Listed {
 		row("", "• "+listed(l))
 	}
+	for _, g := range m.Groups {
+		fmt.Fprintf(&b, "   %s\n", g.Partner)
+		for _, i := range g.Items {
+			row("", fmt.Sprintf("%s %s · since %s · %s", i.Icon, i.Text, i.Since, i.Incident))
+		}
+	}
 	if m.More > 0 {
 		row("", fmt.Sprintf("…and %d more", m.More))
+	}
+	for _, line := range m.Symptoms {
+		row("", line)
 	}
 	for _, note := range m.Notes {
 		row("Bridge", note)
