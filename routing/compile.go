@@ -3,6 +3,7 @@ package routing
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"datasync-bridge/routing/incident"
 )
@@ -38,6 +39,8 @@ type Table struct {
 	silences      []incident.Silence
 	calendars     map[string]incident.Calendar
 	digests       map[string]incident.Schedule
+	// words are the templates of rules and of the defaults, by name.
+	words map[string]*words
 }
 
 // rule is a compiled rule with what it was written as.
@@ -48,6 +51,8 @@ type rule struct {
 	when *whenCondition
 	// window is nil where it may tell its notifiers at any time.
 	window *incident.Window
+	// words are nil where it has no template.
+	words *words
 	// label is the rule as reasons call it: `rule "x" (line 63)`.
 	label string
 }
@@ -60,6 +65,7 @@ type severityRule struct {
 // compiler gathers problems and the paths that conditions look at.
 type compiler struct {
 	names    Names
+	zone     *time.Location
 	slots    map[string]int
 	paths    []string
 	problems []Problem
@@ -92,6 +98,7 @@ func Compile(cfg Config, names Names) (*Table, []Problem) {
 	t := &Table{names: names, builtIn: cfg.Defaults.Severity == nil}
 	cfg = cfg.WithDefaults()
 	t.defaults = cfg.Defaults
+	c.zone = zoneOf(cfg.Defaults)
 
 	cfg.Validate(c.fault)
 	c.checkDefaults(cfg.Defaults)
@@ -115,11 +122,15 @@ func Compile(cfg Config, names Names) (*Table, []Problem) {
 
 	c.hours(cfg, t)
 	t.silences = c.fileSilences(cfg.Silences)
+	t.words = map[string]*words{byDefaults: c.words("defaults", cfg.Defaults.Title, cfg.Defaults.Text, cfg.Defaults.Fields)}
 	conditions = conditions[:0]
 	for i := range cfg.Rules {
 		at := fmt.Sprintf("rules[%d]", i)
 		r := c.rule(at, cfg, cfg.Rules[i])
 		r.window = c.window(at, t, cfg.Rules[i])
+		if r.words = c.words(at, r.Title, r.Text, r.Fields); r.words != nil {
+			t.words[r.Name] = r.words
+		}
 		t.rules = append(t.rules, r)
 		conditions = append(conditions, r.conditions)
 	}

@@ -47,6 +47,7 @@ func (e *evaluation) compose(d *incident.Decision, o outcome) {
 	if d.Effect != event.Note { // a note has no incident to escalate or repair
 		consequences(d, o.matched)
 	}
+	e.wordedBy(d, o.matched)
 	if why := quietBecause(d.Effect, e.ev); why != "" {
 		t.quiet(d, why)
 	}

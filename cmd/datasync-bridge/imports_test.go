@@ -42,7 +42,7 @@ var rooms = map[string][]string{
 	"datasync/sandbox":       {"event", "outbound", "datasync"},
 	"datasync/reconcile":     {"event", "routing/incident", "datasync"},
 	"datasync/enrich":        {"event", "routing/incident", "datasync"},
-	"datasync/remediation":   {"event", "routing", "routing/incident", "datasync"},
+	"datasync/remediation":   {"event", "routing", "routing/incident", "routing/wording", "datasync"},
 	"web":                    {"event", "routing/incident", "web/view"},
 	"web/view":               {"event", "routing/incident"},
 	"web/client":             {"event", "routing/incident", "web/view"},

@@ -71,6 +71,7 @@ func settings(cfg *config.Config, table *routing.Table) incident.Settings {
 		Calendars:    table.Calendars(),
 		Digests:      table.Digests(),
 		Silences:     table.Silences(nil),
+		Wording:      table,
 		Config:       cfg.Hash,
 	}
 	for _, severity := range event.Severities {

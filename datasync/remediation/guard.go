@@ -21,6 +21,7 @@ import (
 
 	"datasync-bridge/event"
 	"datasync-bridge/routing/incident"
+	"datasync-bridge/routing/wording"
 )
 
 // Options are facts from elsewhere in the configuration.
@@ -182,7 +183,7 @@ func (r remediation) decide(ev event.Event, run *incident.Run) {
 			return
 		}
 	}
-	filled, err := fill("params", map[string]any(r.params), nested(ev))
+	filled, err := fill("params", map[string]any(r.params), wording.Fields(ev))
 	if err != nil {
 		refuse(run, err.Error())
 		return
