@@ -89,7 +89,7 @@ func TestRouting38FaultsOfHours(t *testing.T) {
 		path, says string
 		edit       func(*Config)
 	}{
-		{"rules[0].only_during", `did you mean "business"`, rule0(func(r *Rule) { r.OnlyDuring = "busines" })},
+		{"rules[0].only_during", `did you mean "business"`, rule0(func(r *Rule) { r.OnlyDuring = "busine5s" })},
 		{"rules[0].digest", `did you mean "morning"`, rule0(func(r *Rule) { r.Digest = "mornin" })},
 		{"rules[0].outside", "which is missing", rule0(func(r *Rule) { r.Outside = incident.Left })},
 		{"rules[0].outside", "which is missing", rule0(func(r *Rule) { r.Digest, r.Outside = "morning", incident.Digested })},

@@ -141,8 +141,8 @@ func (b *bridge) wireRules(ctx context.Context, crew *crew) error {
 
 // wireOwn makes what looks at the bridge itself.
 func (b *bridge) wireOwn(client *http.Client) {
-	looks := []look{b.arrivals.look(), {kinds: []string{configRejected}, find: b.reloader.troubles}}
-	looks = append(looks, newStoreLook(b.store, b.cfg.Store.SQLite.Path).looks()...)
+	looks := append(newStoreLook(b.store, b.cfg.Store.SQLite.Path).looks(),
+		b.arrivals.look(), look{kinds: []string{configRejected}, find: b.reloader.troubles})
 	b.own = &ownWatch{store: b.store, looks: looks, log: b.log}
 	if h := b.cfg.Heartbeat; h != nil {
 		b.heartbeat = &heartbeat{Heartbeat: *h, client: client, well: b.well, log: b.log}

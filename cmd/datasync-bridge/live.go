@@ -32,7 +32,7 @@ func newLive(cfg *config.Config, p parts) *live {
 func (l *live) cfg() *config.Config      { return l.now.Load().cfg }
 func (l *live) hash() string             { return l.cfg().Hash }
 func (l *live) remediations() []string   { return l.now.Load().guard.Names() }
-func (l *live) entry(name string) string { return l.now.Load().parts.entry(name) }
+func (l *live) entry(name string) string { return l.now.Load().entry(name) }
 
 // RunChanged implements remediation.Planner.
 func (l *live) RunChanged(v incident.View, run incident.Run, now time.Time) incident.Plan {

@@ -44,7 +44,7 @@ func (c *change) ask(run Run) {
 	if first := c.await(run); first {
 		for i := range c.inc.Told {
 			t := &c.inc.Told[i]
-			if c.live(t.Notifier) && !c.m.Notifiers[t.Notifier].Pager && t.Alarms > 0 && !t.Over && c.may(t, Update) {
+			if c.live(t.Notifier) && !c.m.Notifiers[t.Notifier].Pager && t.Alarms > 0 && !t.Over && c.may(t) {
 				c.queue(t, ApprovalAsk, t.Alarms, text)
 			}
 		}

@@ -8,8 +8,7 @@ import (
 )
 
 const (
-	// maxCauses bounds how many incidents explain one, and by how many handles
-	// one member explains others.
+	// maxCauses bounds how many incidents explain one.
 	maxCauses = 8
 	// causeEvery is how often a muted incident looks whether its cause is open.
 	// That is what makes it safe; that a cause wakes its symptoms at its end
@@ -36,7 +35,7 @@ func withCauses(m Member, causes []string) Member {
 			own = append(own, h)
 		}
 	}
-	m.Handles = append(own, bounded(explains, maxCauses)...)
+	m.Handles = slices.Concat(own, bounded(explains))
 	return m
 }
 
@@ -48,10 +47,12 @@ func (m Member) handlesBeside(prior Member) []string {
 	both := appendNew(own(prior.Handles), own(m.Handles)...)
 	explains := appendNew(slices.Clone(m.Handles), prior.Handles...)
 	explains = slices.DeleteFunc(explains, func(h string) bool { return !isCause(h) })
-	return append(bounded(both, maxHandles), bounded(explains, maxCauses)...)
+	return append(bounded(both), bounded(explains)...)
 }
 
-func bounded(list []string, most int) []string { return list[:min(len(list), most)] }
+// bounded are the first of a member's handles: as many of its own as of those by
+// which it explains others.
+func bounded(list []string) []string { return list[:min(len(list), maxHandles)] }
 
 // explain looks whether an open incident explains the one that an event opens
 // or joins, which is then not told while that is open. Only what comes while the
@@ -88,7 +89,7 @@ func (d *draft) causesOf(inc Incident) []*Incident {
 	explains := len(inc.Symptoms) > 0 || inc.MoreSymptoms > 0
 	var list []*Incident
 	for _, m := range d.in.View.Matched {
-		if m.Incident == inc.ID || !d.isOpen(m) || !sharesHandle(m.Member, bounded(d.dec.CausedBy, maxCauses)) {
+		if m.Incident == inc.ID || !d.isOpen(m) || !sharesHandle(m.Member, bounded(d.dec.CausedBy)) {
 			continue
 		}
 		cause := d.in.View.incident(m.Incident, d.ev.Environment)

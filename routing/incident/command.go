@@ -40,7 +40,7 @@ func (m *Machine) Acknowledge(v View, id string, by Mark) (Plan, error) {
 			for alarm := 1; alarm <= t.Alarms; alarm++ {
 				c.queue(t, Acknowledged, alarm, by.Why)
 			}
-		case n.Edits && c.may(t, Update):
+		case n.Edits && c.may(t):
 			c.queue(t, Acknowledged, t.Alarms, by.Why)
 			c.edit(t)
 		}

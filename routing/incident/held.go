@@ -69,15 +69,15 @@ func (c *change) note(h HeldRouted) {
 	c.held = append(slices.DeleteFunc(c.held, same), h)
 }
 
-// may reports whether a notifier may be told now. If not, and if the incident
-// goes on, what it is owed is remembered.
-func (c *change) may(t *Telling, owes DeliveryKind) bool {
+// may reports whether a notifier may be told of a change now. If not, and if
+// the incident goes on, it is owed an edit.
+func (c *change) may(t *Telling) bool {
 	h := c.muted(t)
 	if h == nil {
 		return true
 	}
 	if c.inc.State == Open && !t.Over {
-		c.mute(t, *h, owes)
+		c.mute(t, *h, Update)
 	}
 	return false
 }

@@ -88,7 +88,7 @@ func (m *Machine) Query(ev event.Event, d Decision) Query {
 	if m.mayOpen(ev) {
 		q.Key = keyOf(ev, d)
 		// Last: what the event is about matters more than what explains it.
-		q.Handles = appendNew(q.Handles, bounded(d.CausedBy, maxCauses)...)
+		q.Handles = appendNew(q.Handles, bounded(d.CausedBy)...)
 	}
 	if n, ok := m.noticeOf(ev, d); ok {
 		q.Notice = n.key

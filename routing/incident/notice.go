@@ -84,7 +84,7 @@ func (m *Machine) noticeOf(ev event.Event, d Decision) (said, bool) {
 
 // chooseFor takes whom the rules name for a note, and their windows.
 func (m *Machine) chooseFor(n *said, d Decision) {
-	var chosen []string
+	chosen := make([]string, 0, len(d.Notifiers))
 	n.windows = map[string][]Window{}
 	for _, r := range d.Notifiers {
 		chosen = append(chosen, r.Notifier)

@@ -177,7 +177,7 @@ func (c *change) quietly(run Run, left bool) bool {
 // and a run often ends after the recovery that it brought.
 func (c *change) result(text string) {
 	for i := range c.inc.Told {
-		if t := &c.inc.Told[i]; c.threads(t) && c.may(t, Update) {
+		if t := &c.inc.Told[i]; c.threads(t) && c.may(t) {
 			c.queue(t, RunResult, t.Alarms, text)
 		}
 	}

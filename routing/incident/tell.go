@@ -176,7 +176,7 @@ func (c *change) edit(t *Telling) {
 	edited := slices.ContainsFunc(c.deliveries, func(d Delivery) bool {
 		return d.Kind == Update && d.Notifier == t.Notifier
 	})
-	if !c.threads(t) || t.Over || edited || !c.may(t, Update) {
+	if !c.threads(t) || t.Over || edited || !c.may(t) {
 		return
 	}
 	c.queue(t, Update, t.Alarms, "").NextAt = c.now.Add(editAfter)
@@ -202,7 +202,7 @@ func (c *change) reply(kind DeliveryKind, text string) (threads, muted int) {
 		}
 		threads++
 		switch {
-		case kind == Reminder && c.muted(t) != nil, kind != Reminder && !c.may(t, Update):
+		case kind == Reminder && c.muted(t) != nil, kind != Reminder && !c.may(t):
 			muted++
 		default:
 			c.queue(t, kind, t.Alarms, text)

@@ -118,15 +118,6 @@ func (w *world) checkPaid(before Incident, p Plan) {
 	}
 }
 
-// during puts windows on whoever a happening tells.
-func during(windows ...Window) func(*happening) {
-	return func(h *happening) {
-		for i := range h.d.Notifiers {
-			h.d.Notifiers[i].Windows = windows
-		}
-	}
-}
-
 // calendars are open from 8 to 18 (business) and from 20 to 22 (night).
 func calendars(s *Settings) {
 	s.Calendars = map[string]Calendar{"business": hours{8, 18}, "night": hours{20, 22}}
@@ -140,12 +131,6 @@ var (
 	toMorning       = Window{Rule: "certs", Outside: Digested, Digest: "morning"}
 	businessMorning = Window{Rule: "small", Calendar: "business", Outside: Digested, Digest: "morning"}
 )
-
-// at moves a world's clock to an hour of its first day, or of a later one.
-func (w *world) at(day, hour int) {
-	w.t.Helper()
-	w.pass(time.Date(2026, 3, 10+day, hour, 0, 0, 0, time.UTC).Sub(w.now))
-}
 
 // digest is what the store would load.
 func (w *world) digest(key string) *DigestView {
