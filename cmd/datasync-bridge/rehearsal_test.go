@@ -354,6 +354,20 @@ func (r *rehearsal) wants(of, deeds string) []farCall {
 	return calls
 }
 
+// wantsAny is wants where the order is open: of different incidents.
+func (r *rehearsal) wantsAny(of string, deeds ...string) {
+	r.t.Helper()
+	var got []string
+	for _, c := range r.news(of) {
+		got = append(got, c.deed)
+	}
+	slices.Sort(got)
+	slices.Sort(deeds)
+	if !slices.Equal(got, deeds) {
+		r.t.Fatalf("at +%v %s took %q, want %q in any order", time.Since(rehearsalStart), of, got, deeds)
+	}
+}
+
 // rehearsalStart is when every rehearsal begins: a bubble's own first year is
 // before the first ts that Slack could have given.
 var rehearsalStart = time.Date(2026, 3, 10, 14, 0, 0, 0, time.UTC)
