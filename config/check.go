@@ -388,7 +388,12 @@ func (b *book) inText(p routing.Problem) {
 		b.problem(p.Path, p.Text, p.Warning)
 		return
 	}
-	// Only the first line begins after what stands before the text.
-	at := place{start.file, start.line + p.Line - 1, start.col + p.Col - 1}
-	b.push(Fault{at.file, at.line, at.col, p.Path, strings.TrimSpace(p.Text), p.Warning})
+	at := place{start.file, start.line + p.Line - 1, p.Col}
+	if p.Line == 1 || b.blocks[p.Path] { // else it begins after what stands before the text, and goes on anywhere
+		at.col += start.col - 1
+	}
+	b.push(Fault{
+		File: at.file, Line: at.line, Col: at.col, Path: p.Path, Text: strings.TrimSpace(p.Text), Warning: p.Warning,
+		Excerpt: b.excerpt(at.line, at.col),
+	})
 }

@@ -25,6 +25,9 @@ type Fault struct {
 	Text string
 	// Warning marks what is dubious but loads.
 	Warning bool
+	// Excerpt is the line of the file, with a caret below the column on a second
+	// line, for what stands inside a condition or a template; "" for all else.
+	Excerpt string
 }
 
 func (f Fault) String() string {
@@ -47,11 +50,14 @@ func (f Fault) String() string {
 // of variables and flags by name.
 type Faults []Fault
 
-// Error prints one fault a line.
+// Error prints one fault a line, and below it where in a condition it is.
 func (f Faults) Error() string {
-	lines := make([]string, len(f))
-	for i, fault := range f {
-		lines[i] = fault.String()
+	lines := make([]string, 0, len(f))
+	for _, fault := range f {
+		lines = append(lines, fault.String())
+		if fault.Excerpt != "" {
+			lines = append(lines, fault.Excerpt)
+		}
 	}
 	return strings.Join(lines, "\n")
 }
@@ -99,6 +105,8 @@ type book struct {
 	places map[string]place
 	// texts is where the first character of a text stands.
 	texts  map[string]place
+	// blocks are the texts that stand in lines of their own, indented alike.
+	blocks map[string]bool
 	faults Faults
 	// more reports that there were too many to keep, fatal that one of all is
 	// more than a warning.
@@ -110,7 +118,7 @@ type book struct {
 }
 
 func newBook(file string) *book {
-	return &book{file: file, places: map[string]place{}, texts: map[string]place{}, bad: map[string]bool{}}
+	return &book{file: file, places: map[string]place{}, texts: map[string]place{}, blocks: map[string]bool{}, bad: map[string]bool{}}
 }
 
 // at finds the place of a path, or of the nearest thing around it: a missing
@@ -152,6 +160,22 @@ func (b *book) add(f Fault) {
 	p := b.at(f.Path)
 	f.File, f.Line, f.Col = p.file, p.line, p.col
 	b.push(f)
+}
+
+// excerpt shows a place in the file's text: at most 100 characters of the line,
+// and a caret.
+func (b *book) excerpt(line, col int) string {
+	if line < 1 || line > len(b.source) {
+		return ""
+	}
+	text := []rune(strings.TrimRight(string(b.source[line-1]), "\r\n"))
+	if col < 1 || col > len(text)+1 {
+		return ""
+	}
+	indent := len(text) - len([]rune(strings.TrimLeft(string(text), " ")))
+	from := max(min(indent, col-1), col-60)
+	to := min(len(text), from+100)
+	return "    " + string(text[from:to]) + "\n    " + strings.Repeat(" ", col-1-from) + "^"
 }
 
 // push keeps a fault, as far as anybody would read on.

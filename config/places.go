@@ -7,5 +7,5 @@ func (c *Config) Warning(path, text string) Fault {
 		return Fault{Path: path, Text: text, Warning: true}
 	}
 	p := c.places.at(path)
-	return Fault{p.file, p.line, p.col, path, text, true}
+	return Fault{File: p.file, Line: p.line, Col: p.col, Path: path, Text: text, Warning: true}
 }

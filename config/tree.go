@@ -194,7 +194,7 @@ func (b *book) indented(path string) {
 	if p.line > 0 && p.line <= b.lines {
 		line := b.source[p.line-1]
 		p.col = 1 + len(line) - len(bytes.TrimLeft(line, " "))
-		b.texts[path] = p
+		b.texts[path], b.blocks[path] = p, true
 	}
 }
 
@@ -270,7 +270,7 @@ func (b *book) placeOf(t *token.Token) place {
 func (b *book) here(n ast.Node, path, format string, args ...any) {
 	p := b.start(n, b.at(path))
 	b.bad[path] = true
-	b.push(Fault{p.file, p.line, p.col, path, fmt.Sprintf(format, args...), false})
+	b.push(Fault{File: p.file, Line: p.line, Col: p.col, Path: path, Text: fmt.Sprintf(format, args...)})
 }
 
 func (b *book) token(t *token.Token, format string, args ...any) {
@@ -278,5 +278,5 @@ func (b *book) token(t *token.Token, format string, args ...any) {
 	if t.Position != nil {
 		p = b.placeOf(t)
 	}
-	b.push(Fault{p.file, p.line, p.col, "", fmt.Sprintf(format, args...), false})
+	b.push(Fault{File: p.file, Line: p.line, Col: p.col, Text: fmt.Sprintf(format, args...)})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/builtin"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 )
@@ -20,14 +21,28 @@ const (
 	// maxWhenMemory bounds the elements that a condition makes: ranges, maps,
 	// filtered lists.
 	maxWhenMemory = 20_000
-	// maxElements is how many elements of a list a condition sees.
+	// maxElements is how many elements of a list a condition sees, maxWhenText how
+	// many bytes of a text.
 	maxElements = 200
+	maxWhenText = 16 << 10
 )
 
-// notInConditions are functions that would make a decision depend on something
-// other than the event (now), pass by the schema (get), or grow beyond the
-// bounds (the rest).
-var notInConditions = []string{"now", "get", "fromJSON", "repeat", "reduce", "uniq"}
+// inConditions are the functions that a condition may call. A new version of the
+// language may bring others, so what is good is listed, not what is not: none of
+// these depends on anything but the event, and none makes texts or lists out of
+// others that grow with each use.
+var inConditions = []string{
+	"all", "none", "any", "one", "filter", "find", "findIndex", "findLast", "findLastIndex", "count", "sum",
+	"len", "first", "last", "take", "keys", "values", "max", "min", "mean", "median",
+	"type", "int", "float", "string", "abs", "ceil", "floor", "round",
+	"trim", "trimPrefix", "trimSuffix", "upper", "lower", "split", "join", "indexOf", "lastIndexOf", "hasPrefix", "hasSuffix",
+	"duration", "date", "timezone",
+}
+
+// notInConditions are those of the language that are not among them.
+var notInConditions = slices.DeleteFunc(slices.Clone(builtin.Names), func(name string) bool {
+	return slices.Contains(inConditions, name)
+})
 
 // whenCondition is a compiled when.
 type whenCondition struct {
@@ -143,7 +158,9 @@ func (v *whenVisitor) Visit(node *ast.Node) {
 			v.named = append(v.named, namedPath{path, n.Property.Location()})
 		}
 	case *ast.VariableDeclaratorNode:
+		// One that is made of the one before twice doubles it each time.
 		v.declared[n.Name] = true
+		v.found = append(v.found, v.problem(n.Location(), "let is not available in conditions; write the value where it is used"))
 	case *ast.BuiltinNode:
 		// The language lets no function with a predicate be switched off.
 		if slices.Contains(notInConditions, n.Name) {

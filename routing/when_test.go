@@ -29,7 +29,6 @@ func TestRouting4_Conditions(t *testing.T) {
 		{`data.digits == "12.5"`, true},
 		{`any(data.tags, # == "a")`, true},
 		{`data?.no?.such?.key == "x"`, false},
-		{`let doc = transaction.document_type; doc == "856"`, true},
 		{`type matches "^transaction\\."`, true},
 		{`environment == "production" and class == "connectivity" and severity == "error"`, true},
 		// what is missing is nil: it equals no text and no number
@@ -108,6 +107,10 @@ func TestRouting4_ATypoInAConditionIsALoadErrorWithItsPlace(t *testing.T) {
 		{`get(transaction, "amout") == 1`, 1, 1, "get() is not available in conditions"},
 		{`reduce(1..40, #acc + #acc, "x") != ""`, 1, 1, "reduce() is not available in conditions"},
 		{`$env.tpye == "x"`, 1, 1, "$env is not available"},
+		{`let a = error.message; a == "x"`, 1, 1, "let is not available"},
+		{`map(data.tags, #)[0] == "x"`, 1, 1, "map() is not available in conditions"},
+		{`replace(type, "a", type) == "x"`, 1, 1, "replace() is not available in conditions"},
+		{`toJSON(data) == "x"`, 1, 1, "toJSON() is not available in conditions"},
 		{`all(data.a, any(data.b, # == 1))`, 1, 25, "a predicate in a predicate"},
 		{`customers.id == "x"`, 1, 1, `no field or function named "customers"`},
 		{`received_at.Foo() == 1`, 1, 13, "has no method Foo"},
@@ -165,4 +168,25 @@ func TestConditionsOfOneEventSeeNothingOfAnother(t *testing.T) {
 	leave := failure(with(event.ErrorCode, "X"), with(event.ContactName, "X"), withData(t, `{"a": 1}`))
 	wantMatched(t, decideBy(t, tab, leave), "a")
 	wantMatched(t, decideBy(t, tab, failure()), "")
+}
+
+// TestNoPayloadMakesAConditionRunLong gives conditions that look at much what is
+// at most as long as they may see, nested, listed and matched.
+func TestNoPayloadMakesAConditionRunLong(t *testing.T) {
+	long := strings.Repeat("a", 1<<20)
+	list := `["` + strings.Repeat(long[:1000]+`","`, 5000) + `"]`
+	ev := failure(withData(t, fmt.Sprintf(`{"text": %q, "list": %s}`, long, list)), with(event.ErrorMessage, long))
+	for when, want := range map[string]string{
+		`len(data.text) == 16384 && len(error.message) == 16384`:                   "a",
+		`all(data.list, # matches "(a|aa)+$") && count(data.list, len(#) > 5) > 1`: "a",
+		`any(filter(filter(data.list, len(#) > 1), len(#) > 2), # == "b")`:         "",
+		`len(join(split(data.text, ""), "aaaaaaaaaaaaaaaaaaaaaaaa")) > 1`:          "a",
+	} {
+		wantMatched(t, decide(t, ev, Rule{When: when, Notify: []string{"archive"}}), want)
+	}
+	for _, name := range inConditions {
+		if !isFunction(name) {
+			t.Errorf("the language has no function %s any more", name)
+		}
+	}
 }

@@ -105,8 +105,11 @@ func whenEnv(ev *event.Event) map[string]any {
 		if group, known := whenSchema[key].(types.Map); nested && known && !own[key] {
 			root[key], own[key] = emptyGroup(group), true
 		}
-		if texts, ok := v.([]string); ok && len(texts) > maxElements {
-			v = texts[:maxElements]
+		switch texts := v.(type) {
+		case []string:
+			v = texts[:min(len(texts), maxElements)]
+		case string:
+			v = bounded(texts)
 		}
 		set(root, path, v)
 	}
@@ -120,6 +123,14 @@ func whenEnv(ev *event.Event) map[string]any {
 	}
 	root["occurred_at"], root["received_at"] = ev.OccurredAt.UTC(), ev.ReceivedAt.UTC()
 	return root
+}
+
+// bounded is what a condition sees of a text.
+func bounded(text string) string {
+	if len(text) <= maxWhenText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxWhenText], "")
 }
 
 // emptyEnv holds all groups without a field. Nothing writes to it.
@@ -161,6 +172,8 @@ func set(root map[string]any, path string, v any) {
 // whenData is the raw payload with numbers that compare and lists that end.
 func whenData(v any) any {
 	switch v := v.(type) {
+	case string:
+		return bounded(v)
 	case json.Number:
 		n, _ := v.Float64()
 		return n
