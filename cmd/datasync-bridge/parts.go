@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,27 +30,80 @@ type parts struct {
 	entries map[string]string
 }
 
+// decides is what of a configuration makes decisions, without a secret: it is
+// kept, so that a decision can be explained, and history played again, long
+// after.
+type decides struct {
+	Routing      routing.Config
+	Names        routing.Names
+	Mappings     map[string]mapping.Config // by source
+	Remediations []remediation.Config
+	// Environment is which Datasync is called, Configured whether one is.
+	Environment event.Environment
+	Configured  bool
+	// Overlap is that of datasync.reconcile, 0 where nothing is polled; Enrich
+	// reports whether partners are kept.
+	Overlap time.Duration
+	Enrich  bool
+}
+
+func decidesOf(cfg *config.Config) decides {
+	d := decides{
+		Routing: cfg.Routing(), Names: cfg.Names(), Mappings: make(map[string]mapping.Config, len(cfg.Sources)),
+		Remediations: cfg.Remediations, Environment: cfg.Datasync.Environment, Configured: cfg.Datasync.Configured(),
+		Enrich: cfg.Datasync.Enrich != nil,
+	}
+	for _, s := range cfg.Sources {
+		d.Mappings[s.Name] = s.Mapping
+	}
+	if r := cfg.Datasync.Reconcile; r != nil {
+		d.Overlap = r.Overlap
+	}
+	return d
+}
+
+// docOf is what decides, as it is kept.
+func docOf(cfg *config.Config) ([]byte, error) { return json.Marshal(decidesOf(cfg)) }
+
+// partsOf compiles what docOf kept.
+func partsOf(doc []byte) (parts, error) {
+	var d decides
+	dec := json.NewDecoder(bytes.NewReader(doc))
+	dec.UseNumber()
+	if err := dec.Decode(&d); err != nil {
+		return parts{}, fmt.Errorf("read what was kept of the configuration: %w", err)
+	}
+	return d.compile(nil)
+}
+
 // compile makes the deciding parts of a configuration that loaded.
 func compile(cfg *config.Config) (parts, error) {
-	m, err := newMapper(mappings(cfg))
-	if err != nil {
-		return parts{}, err
-	}
-	// The load has refused every fault, so what is left are warnings.
-	table, problems := routing.Compile(cfg.Routing(), cfg.Names())
-	if table == nil {
-		return parts{}, fmt.Errorf("rules: %s: %s", problems[0].Path, problems[0].Text)
-	}
 	entries, err := remediation.EntryHashes(cfg.Remediations, cfg.Datasync)
 	if err != nil {
 		return parts{}, err
 	}
-	guard, _ := remediation.Compile(cfg.Remediations, remediation.Options{
-		Environment: cfg.Datasync.Environment, Configured: cfg.Datasync.Configured(), CanRead: true, ConfigHash: cfg.Hash,
-		Calendars: cfg.CalendarNames(),
-		Entries:   entries,
+	return decidesOf(cfg).compile(entries)
+}
+
+func (d decides) compile(entries map[string]string) (parts, error) {
+	m, err := newMapper(d.Mappings)
+	if err != nil {
+		return parts{}, err
+	}
+	// A load has refused every fault, so what is left are warnings.
+	table, problems := routing.Compile(d.Routing, d.Names)
+	if table == nil {
+		return parts{}, fmt.Errorf("rules: %s: %s", problems[0].Path, problems[0].Text)
+	}
+	calendars := make([]string, 0, len(d.Routing.Calendars))
+	for _, k := range d.Routing.Calendars {
+		calendars = append(calendars, k.Name)
+	}
+	guard, _ := remediation.Compile(d.Remediations, remediation.Options{
+		Environment: d.Environment, Configured: d.Configured, CanRead: true, ConfigHash: d.Names.Hash,
+		Calendars: calendars, Entries: entries,
 	})
-	return parts{mapper: m, table: table, machine: &incident.Machine{Settings: settings(cfg, table)}, guard: guard, entries: entries}, nil
+	return parts{mapper: m, table: table, machine: &incident.Machine{Settings: d.settings(table)}, guard: guard, entries: entries}, nil
 }
 
 // entry is the hash of one remediation, "" for one that is not configured.
@@ -59,29 +114,27 @@ func (p parts) rules() dispatch.Rules {
 	return dispatch.Rules{Router: p.table, Planner: p.machine, Proposer: p.guard}
 }
 
-func settings(cfg *config.Config, table *routing.Table) incident.Settings {
-	d := cfg.Defaults
+func (d decides) settings(table *routing.Table) incident.Settings {
+	of := d.Routing.Defaults
 	s := incident.Settings{
-		Notifiers:    cfg.NotifierTraits(),
-		Notify:       d.Notify,
+		Notifiers:    d.Names.Notifiers,
+		Notify:       of.Notify,
 		Repeat:       map[event.Severity]event.Span{},
-		StaleAfter:   d.StaleAfter,
-		CloseAfter:   d.CloseAfter,
-		ReopenWithin: d.ReopenWithin,
+		StaleAfter:   of.StaleAfter,
+		CloseAfter:   of.CloseAfter,
+		ReopenWithin: of.ReopenWithin,
+		Overlap:      d.Overlap,
+		WantPartners: d.Enrich,
 		Calendars:    table.Calendars(),
 		Digests:      table.Digests(),
 		Silences:     table.Silences(nil),
 		Wording:      table,
-		Config:       cfg.Hash,
+		Config:       d.Names.Hash,
 	}
 	for _, severity := range event.Severities {
-		s.Repeat[severity] = d.Repeat[severity.String()]
+		s.Repeat[severity] = of.Repeat[severity.String()]
 	}
-	if r := cfg.Datasync.Reconcile; r != nil {
-		s.Overlap = r.Overlap
-	}
-	s.WantPartners = cfg.Datasync.Enrich != nil
-	if a := d.RetryingAlert; a != nil {
+	if a := of.RetryingAlert; a != nil {
 		s.RetryingAttempts, s.RetryingAfter = a.Attempts, a.After
 	}
 	return s
