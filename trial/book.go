@@ -3,6 +3,7 @@ package trial
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,7 +20,7 @@ type book struct {
 	members    map[place][]*member
 	recoveries map[place][]incident.Recovery
 	notices    map[string]incident.Notice
-	digests    map[string][]incident.DigestItem
+	digests    map[string]map[string]incident.DigestItem // by digest and incident
 	told       map[string]time.Time
 	runs       map[string]incident.Run // those that have a key, by id
 	timers     agenda[incident.Timer]
@@ -49,7 +50,7 @@ type kept struct {
 	members []*member
 	byName  map[memberName]*member
 	// told are its deliveries by Seq: those unsent, and the last sent of each
-	// notifier and alarm.
+	// notifier and alarm; in a trial that forgets, of each notifier.
 	told []incident.Queued
 }
 
@@ -68,7 +69,7 @@ func newBook() book {
 	return book{
 		incidents: map[string]*kept{}, open: map[place]*kept{}, resolved: map[place]*kept{},
 		members: map[place][]*member{}, recoveries: map[place][]incident.Recovery{},
-		notices: map[string]incident.Notice{}, digests: map[string][]incident.DigestItem{}, told: map[string]time.Time{},
+		notices: map[string]incident.Notice{}, digests: map[string]map[string]incident.DigestItem{}, told: map[string]time.Time{},
 		runs: map[string]incident.Run{}, timer: map[timerKey]*due[incident.Timer]{}, waiting: map[string]*due[incident.Delivery]{},
 	}
 }
@@ -212,14 +213,15 @@ func (k *book) remember(r incident.Recovery) {
 // gather keeps the items of digests; those that ended go when theirs is told.
 func (k *book) gather(p incident.Plan) {
 	for _, item := range p.Digests {
-		list := slices.DeleteFunc(k.digests[item.Digest], func(o incident.DigestItem) bool { return o.Incident == item.Incident })
-		if !item.Gone {
-			list = append(list, item)
+		if k.digests[item.Digest] == nil {
+			k.digests[item.Digest] = map[string]incident.DigestItem{}
 		}
-		k.digests[item.Digest] = list
+		if k.digests[item.Digest][item.Incident] = item; item.Gone {
+			delete(k.digests[item.Digest], item.Incident)
+		}
 	}
 	for _, t := range p.ToldDigests {
-		k.digests[t.Digest] = slices.DeleteFunc(k.digests[t.Digest], func(o incident.DigestItem) bool { return !o.Ended.IsZero() })
+		maps.DeleteFunc(k.digests[t.Digest], func(_ string, o incident.DigestItem) bool { return !o.Ended.IsZero() })
 		k.told[t.Digest] = t.At
 	}
 }
@@ -302,7 +304,7 @@ func (k *book) sent(d incident.Delivery) {
 		return
 	}
 	inc.told = slices.DeleteFunc(inc.told, func(o incident.Queued) bool {
-		return o.State == incident.Sent && o.Seq < d.Seq && o.Notifier == d.Notifier && o.Alarm == d.Alarm
+		return o.State == incident.Sent && o.Seq < d.Seq && o.Notifier == d.Notifier && (o.Alarm == d.Alarm || k.memory.forgets)
 	})
 	for i := range inc.told {
 		if inc.told[i].ID == d.ID {

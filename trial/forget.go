@@ -2,17 +2,22 @@ package trial
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"datasync-bridge/routing/incident"
 )
 
-// Memory is how long a trial remembers what is over. What is open, or still to
-// come, is never forgotten.
+// Memory is how long a trial remembers what is over, or as good as over. What is
+// still to come is never forgotten.
 type Memory struct {
 	// Ended is for incidents, from their end: defaults.reopen_within, after which
 	// no event asks for one.
 	Ended time.Duration
+	// Heard is for open members, from their newest failure: where no recovery
+	// ever comes, and nobody resolves by hand, a busy incident would gather them
+	// for ever. They count as open all the same.
+	Heard time.Duration
 	// Seen is for recoveries and what failures and retries leave, from when they
 	// happened or arrived, the later: longer than any event comes late that can
 	// still open something.
@@ -58,11 +63,12 @@ func (k *book) forget(now time.Time, gone func(id string)) {
 			gone(one.incident)
 		}
 	}
-	if n > 0 {
-		m.ended = append(later, m.ended[n:]...)
+	if m.ended = m.ended[n:]; len(later) > 0 {
+		m.ended = append(later, m.ended...)
 	}
-	if every := m.Seen / 8; now.Sub(m.swept) > every {
+	if now.Sub(m.swept) > min(m.Seen, m.Heard)/8 {
 		k.sweep(now.Add(-m.Seen))
+		k.strikeOld(now.Add(-m.Heard))
 		m.swept = now
 	}
 }
@@ -85,6 +91,20 @@ func (k *book) sweep(before time.Time) {
 			delete(k.recoveries, at)
 		} else {
 			k.recoveries[at] = list
+		}
+	}
+}
+
+// strikeOld takes members off the lists that have not been heard of since a
+// time. Those that answer for others stay: for their partner, one in each
+// incident, or as the cause of other incidents.
+func (k *book) strikeOld(before time.Time) {
+	answers := func(h string) bool { return strings.HasPrefix(h, "partner:") || strings.HasPrefix(h, "cause:") }
+	for _, inc := range k.incidents {
+		for _, m := range slices.Clone(inc.members) {
+			if m.OpenedAt.Before(before) && m.OccurredAt.Before(before) && m.Due.Before(before) && !slices.ContainsFunc(m.Handles, answers) {
+				k.strike(inc, m)
+			}
 		}
 	}
 }

@@ -55,9 +55,12 @@ type Parts struct {
 // Observer is told what happens, as it happens; what is nil is not.
 type Observer struct {
 	Decided func(ev event.Event, d incident.Decision)
-	Sent    func(d incident.Delivery)
-	Ran     func(r incident.Run)
-	Changed func(inc incident.Incident)
+	// Reconsidered is told of a retry that has lasted too long, and is decided
+	// as if it were final.
+	Reconsidered func(ev event.Event, d incident.Decision)
+	Sent         func(d incident.Delivery)
+	Ran          func(r incident.Run)
+	Changed      func(inc incident.Incident)
 	// Forgotten is told of incidents that will not be heard of again.
 	Forgotten func(id string)
 }
@@ -66,8 +69,8 @@ type Observer struct {
 // at the same time would never end.
 const maxFired = 1_000_000
 
-// errEndless reports such a timer.
-var errEndless = errors.New("timers do not come to an end")
+// ErrEndless reports such a timer.
+var ErrEndless = errors.New("timers do not come to an end")
 
 // Bridge is one trial. It is not safe for concurrent use.
 type Bridge struct {
@@ -91,6 +94,15 @@ func (b *Bridge) Post(st event.Stored) (incident.Decision, error) {
 	ev, err := b.parts.Mapper.Normalize(st)
 	if err != nil {
 		return incident.Decision{}, fmt.Errorf("normalize %s: %w", st.ID, err)
+	}
+	return b.PostNormalized(st, ev)
+}
+
+// PostNormalized is Post for who has normalized the event already. Its fields
+// are not changed.
+func (b *Bridge) PostNormalized(st event.Stored, ev event.Event) (incident.Decision, error) {
+	if err := b.Advance(st.ReceivedAt); err != nil {
+		return incident.Decision{}, err
 	}
 	ev.Effect = b.parts.Planner.Effect(ev)
 	p := b.plan(ev, nil)
@@ -148,7 +160,7 @@ func (b *Bridge) Advance(to time.Time) error {
 			return nil
 		}
 	}
-	return errEndless
+	return ErrEndless
 }
 
 func (b *Bridge) forgotten(id string) {
@@ -176,6 +188,9 @@ func (b *Bridge) fire(t incident.Timer) error {
 		ev.Effect = event.Open
 		p = b.plan(ev, &t)
 		p.Event = ""
+		if b.observer.Reconsidered != nil && p.Decision != nil {
+			b.observer.Reconsidered(ev, *p.Decision)
+		}
 	} else {
 		p = b.parts.Planner.Timer(t, b.book.load(b.parts.Planner.TimerQuery(t)), b.now)
 	}

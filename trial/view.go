@@ -96,7 +96,7 @@ func (k *book) digest(key string) *incident.DigestView {
 			v.Ended++
 		}
 	}
-	slices.SortStableFunc(v.Items, func(a, b incident.DigestItem) int {
+	slices.SortFunc(v.Items, func(a, b incident.DigestItem) int {
 		return cmp.Or(cmp.Compare(b.Severity, a.Severity), a.OpenedAt.Compare(b.OpenedAt), cmp.Compare(a.Incident, b.Incident))
 	})
 	if n := len(v.Items); n > incident.MaxDigest {

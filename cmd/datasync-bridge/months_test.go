@@ -164,7 +164,7 @@ func (m *months) received(c upcoming) event.Received {
 	if c.transaction > 0 {
 		data["transaction"] = map[string]any{
 			"id": fmt.Sprintf("txn_%d", c.transaction), "direction": "outbound", "standard": "X12",
-			"document_type": []string{"856", "810", "850", "997"}[c.transaction%4], "amount": c.transaction % 10_000, "currency": "USD",
+			"document_type": []string{"856", "810", "850", "846"}[c.transaction%4], "amount": c.transaction % 10_000, "currency": "USD",
 		}
 	}
 	if c.happened.IsZero() {

@@ -89,6 +89,27 @@ rules:
 	})
 }
 
+// TestATrialSendsWhatTheBridgeSendsOfRandomHistories does the same for what
+// nobody has thought of.
+func TestATrialSendsWhatTheBridgeSendsOfRandomHistories(t *testing.T) {
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			rehearse(t, manyRules, func(r *rehearsal) {
+				m := newMonths(seed, rehearsalStart, 3, 10*time.Minute)
+				for range 120 {
+					in := m.next()
+					r.pass(time.Until(in.ReceivedAt))
+					if _, err := r.store.Accept(context.Background(), in); err != nil {
+						t.Fatal(err)
+					}
+				}
+				r.pass(20 * time.Hour)
+				r.wantTrialAlike(60)
+			})
+		})
+	}
+}
+
 // wantTrialAlike plays what the store has kept through a trial.
 func (r *rehearsal) wantTrialAlike(atLeast int) {
 	r.t.Helper()

@@ -48,12 +48,12 @@ rules:
     digest: morning
     notify: [ops]
   - name: resends
-    match: {type: transaction.failed, transaction.document_type: "810"}
-    remediate: resend-invoice
+    match: {type: transaction.failed, transaction.document_type: "846"}
+    remediate: resend-stock
 datasync: {client_id: x, client_secret: y}
 remediations:
-  - name: resend-invoice
-    workflow: resend_invoice
+  - name: resend-stock
+    workflow: resend_inventory
     params: {transaction_id: "{{ .transaction.id }}"}
     mode: dry-run
 `
