@@ -226,24 +226,22 @@ func (k *book) gather(p incident.Plan) {
 	}
 }
 
-// setTimers sets timers anew. The one that led here is gone, unless it was set.
+// setTimers sets timers anew.
 func (k *book) setTimers(p incident.Plan) {
-	drop := func(t incident.Timer) {
-		key := timerKey{t.Kind, t.Subject}
-		if old := k.timer[key]; old != nil {
-			k.timers.drop(old)
-			delete(k.timer, key)
-		}
-	}
-	if p.Consumed != nil {
-		drop(*p.Consumed)
-	}
 	for _, t := range p.Timers {
-		drop(t)
+		k.unset(t)
 		if !t.DueAt.IsZero() {
 			k.set++
 			k.timer[timerKey{t.Kind, t.Subject}] = k.timers.put(t.DueAt, k.set, t)
 		}
+	}
+}
+
+func (k *book) unset(t incident.Timer) {
+	key := timerKey{t.Kind, t.Subject}
+	if old := k.timer[key]; old != nil {
+		k.timers.drop(old)
+		delete(k.timer, key)
 	}
 }
 

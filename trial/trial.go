@@ -175,9 +175,11 @@ func (b *Bridge) pass(to time.Time) {
 	}
 }
 
-// fire carries one timer out. A retry that has lasted too long opens as if it
+// fire carries one timer out, which is gone then unless its plan sets it anew,
+// whatever becomes of that. A retry that has lasted too long opens as if it
 // were final (routing rule 10).
 func (b *Bridge) fire(t incident.Timer) error {
+	b.book.unset(t)
 	var p incident.Plan
 	if t.Kind == incident.RetryingTimer {
 		ev, err := b.parts.Mapper.Normalize(b.events[t.Subject])
@@ -194,7 +196,6 @@ func (b *Bridge) fire(t incident.Timer) error {
 	} else {
 		p = b.parts.Planner.Timer(t, b.book.load(b.parts.Planner.TimerQuery(t)), b.now)
 	}
-	p.Consumed = &t
 	b.apply(p)
 	return nil
 }

@@ -20,7 +20,7 @@ type paging struct {
 
 // maxPagings bounds the pages that wait for their like on the other side; those
 // beyond are counted and serve as no example.
-const maxPagings = 10_000
+const maxPagings = 2_000
 
 // pagings are the pages that only one side has sent so far.
 type pagings struct{ open map[string]*pagedOnce }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"datasync-bridge/config"
@@ -45,7 +46,24 @@ func (s *side) read(st event.Stored) (r reading) {
 		}
 	}()
 	r.event, r.err = s.mapper.Normalize(st)
+	apart(&r.event)
 	return r
+}
+
+// apart makes an event's texts ones of their own. They are parts of the body,
+// which would be kept as long as any of them is.
+func apart(ev *event.Event) {
+	ev.Type, ev.SentType, ev.Class = strings.Clone(ev.Type), strings.Clone(ev.SentType), event.Class(strings.Clone(string(ev.Class)))
+	for path, v := range ev.Fields {
+		switch v := v.(type) {
+		case string:
+			ev.Fields[path] = strings.Clone(v)
+		case []string:
+			for i := range v {
+				v[i] = strings.Clone(v[i])
+			}
+		}
+	}
 }
 
 // play lets events arrive. One that makes the planner fail is left out, as the
