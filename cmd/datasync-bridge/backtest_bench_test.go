@@ -52,7 +52,6 @@ func BenchmarkBacktest(b *testing.B) {
 				if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 					peak = max(peak, usage.Maxrss)
 				}
-				b.Logf("%s", out.String())
 			}
 			b.ReportMetric(float64(events*b.N)/time.Since(began).Seconds(), "events/s")
 			b.ReportMetric(float64(peak)/1024, "peak-MB")
