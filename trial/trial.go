@@ -4,15 +4,14 @@
 //
 // What an event or a timer leads to is what the store would keep, as far as a
 // plan reads it again: incidents, open members, recoveries, notices, digests,
-// timers and what was sent. It never forgets, so it is for stories, not for
-// months of history.
+// timers and what was sent. A trial remembers all of it, as rule tests want,
+// unless it is told to forget what no event can ask for any more: then months of
+// history pass through it in the memory that a day of them takes.
 package trial
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"datasync-bridge/event"
@@ -56,17 +55,22 @@ type Parts struct {
 // Observer is told what happens, as it happens; what is nil is not.
 type Observer struct {
 	Decided func(ev event.Event, d incident.Decision)
-	Sent    func(d incident.Delivery)
-	Ran     func(r incident.Run)
-	Changed func(inc incident.Incident)
+	// Reconsidered is told of a retry that has lasted too long, and is decided
+	// as if it were final.
+	Reconsidered func(ev event.Event, d incident.Decision)
+	Sent         func(d incident.Delivery)
+	Ran          func(r incident.Run)
+	Changed      func(inc incident.Incident)
+	// Forgotten is told of incidents that will not be heard of again.
+	Forgotten func(id string)
 }
 
 // maxFired bounds how many timers one Advance fires: one that sets itself anew
 // at the same time would never end.
 const maxFired = 1_000_000
 
-// errEndless reports such a timer.
-var errEndless = errors.New("timers do not come to an end")
+// ErrEndless reports such a timer.
+var ErrEndless = errors.New("timers do not come to an end")
 
 // Bridge is one trial. It is not safe for concurrent use.
 type Bridge struct {
@@ -79,7 +83,7 @@ type Bridge struct {
 
 // New starts a trial in which nothing has happened yet.
 func New(p Parts, start time.Time, o Observer) *Bridge {
-	return &Bridge{parts: p, observer: o, now: start, book: book{notices: map[string]incident.Notice{}}, events: map[string]event.Stored{}}
+	return &Bridge{parts: p, observer: o, now: start, book: newBook(), events: map[string]event.Stored{}}
 }
 
 // Post lets an event arrive at its ReceivedAt, and returns what was decided.
@@ -91,10 +95,19 @@ func (b *Bridge) Post(st event.Stored) (incident.Decision, error) {
 	if err != nil {
 		return incident.Decision{}, fmt.Errorf("normalize %s: %w", st.ID, err)
 	}
+	return b.PostNormalized(st, ev)
+}
+
+// PostNormalized is Post for who has normalized the event already. Its fields
+// are not changed.
+func (b *Bridge) PostNormalized(st event.Stored, ev event.Event) (incident.Decision, error) {
+	if err := b.Advance(st.ReceivedAt); err != nil {
+		return incident.Decision{}, err
+	}
 	ev.Effect = b.parts.Planner.Effect(ev)
 	p := b.plan(ev, nil)
 	p.Event = st.ID
-	b.events[st.ID] = st
+	b.watch(st, p)
 	var d incident.Decision
 	if p.Decision != nil {
 		d = *p.Decision
@@ -104,6 +117,15 @@ func (b *Bridge) Post(st event.Stored) (incident.Decision, error) {
 	}
 	b.apply(p)
 	return d, b.Advance(b.now) // what is due at once
+}
+
+// watch keeps an event for the timers that will ask for it again.
+func (b *Bridge) watch(st event.Stored, p incident.Plan) {
+	for _, t := range p.Timers {
+		if t.Kind == incident.RetryingTimer && !t.DueAt.IsZero() {
+			b.events[t.Subject] = st
+		}
+	}
 }
 
 // plan makes the plan of one event; consumed is the timer that asks for it.
@@ -122,23 +144,29 @@ func (b *Bridge) plan(ev event.Event, consumed *incident.Timer) incident.Plan {
 // time that has passed already changes nothing but that.
 func (b *Bridge) Advance(to time.Time) error {
 	for range maxFired {
-		timer, timed := b.book.nextTimer(to)
-		d, queued := b.book.nextDelivery(to)
+		timer, d := b.book.timers.next(to), b.book.queue.next(to)
 		switch {
-		case queued && (!timed || !timer.DueAt.Before(d.NextAt)):
-			b.pass(d.NextAt)
-			b.send(d)
-		case timed:
-			b.pass(timer.DueAt)
-			if err := b.fire(timer); err != nil {
+		case d != nil && (timer == nil || !timer.at.Before(d.at)):
+			b.pass(d.at)
+			b.send(d.what)
+		case timer != nil:
+			b.pass(timer.at)
+			if err := b.fire(timer.what); err != nil {
 				return err
 			}
 		default:
 			b.pass(to)
+			b.book.forget(b.now, b.forgotten)
 			return nil
 		}
 	}
-	return errEndless
+	return ErrEndless
+}
+
+func (b *Bridge) forgotten(id string) {
+	if b.observer.Forgotten != nil {
+		b.observer.Forgotten(id)
+	}
 }
 
 func (b *Bridge) pass(to time.Time) {
@@ -147,22 +175,27 @@ func (b *Bridge) pass(to time.Time) {
 	}
 }
 
-// fire carries one timer out. A retry that has lasted too long opens as if it
+// fire carries one timer out, which is gone then unless its plan sets it anew,
+// whatever becomes of that. A retry that has lasted too long opens as if it
 // were final (routing rule 10).
 func (b *Bridge) fire(t incident.Timer) error {
+	b.book.unset(t)
 	var p incident.Plan
 	if t.Kind == incident.RetryingTimer {
 		ev, err := b.parts.Mapper.Normalize(b.events[t.Subject])
 		if err != nil {
 			return fmt.Errorf("normalize %s: %w", t.Subject, err)
 		}
+		delete(b.events, t.Subject)
 		ev.Effect = event.Open
 		p = b.plan(ev, &t)
 		p.Event = ""
+		if b.observer.Reconsidered != nil && p.Decision != nil {
+			b.observer.Reconsidered(ev, *p.Decision)
+		}
 	} else {
 		p = b.parts.Planner.Timer(t, b.book.load(b.parts.Planner.TimerQuery(t)), b.now)
 	}
-	p.Consumed = &t
 	b.apply(p)
 	return nil
 }
@@ -195,14 +228,11 @@ func (b *Bridge) deed(do func(incident.View, string, incident.Mark) (incident.Pl
 	return b.Advance(b.now)
 }
 
-// Incidents are all there ever were, oldest first.
-func (b *Bridge) Incidents() []incident.Incident { return slices.Clone(b.book.incidents) }
-
 func (b *Bridge) apply(p incident.Plan) {
 	b.book.apply(p, b.now)
-	for _, i := range p.Incidents {
-		if b.observer.Changed != nil {
-			b.observer.Changed(b.book.whole(*b.book.incident(i.ID)))
+	if b.observer.Changed != nil {
+		for _, i := range p.Incidents {
+			b.observer.Changed(b.book.incidents[i.ID].whole())
 		}
 	}
 	for _, r := range b.book.ran(p.Runs) {
@@ -210,169 +240,4 @@ func (b *Bridge) apply(p incident.Plan) {
 			b.observer.Ran(r)
 		}
 	}
-}
-
-// book is what a store would keep.
-type book struct {
-	incidents  []incident.Incident
-	members    []incident.MatchedMember
-	recoveries []incident.Recovery
-	notices    map[string]incident.Notice
-	digests    []incident.DigestItem
-	told       []incident.ToldDigest
-	runs       []incident.Run
-	timers     []incident.Timer
-	queue      []incident.Delivery // not yet sent
-	past       []incident.Queued
-	seq        int64
-}
-
-func (k *book) incident(id string) *incident.Incident {
-	for i := range k.incidents {
-		if k.incidents[i].ID == id {
-			return &k.incidents[i]
-		}
-	}
-	return nil
-}
-
-// load implements the store's Load.
-func (k *book) load(q incident.Query) incident.View {
-	var v incident.View
-	ids := slices.Clone(q.Incidents)
-	for _, h := range q.Handles {
-		for _, m := range k.members {
-			if m.Open && slices.Contains(m.Handles, h) && k.incident(m.Incident).Environment == q.Environment &&
-				!slices.ContainsFunc(v.Matched, same(m)) && len(v.Matched) < 100 {
-				v.Matched = append(v.Matched, m)
-				ids = append(ids, m.Incident)
-			}
-		}
-		for _, r := range k.recoveries {
-			if r.Handle == h && r.Environment == q.Environment && !slices.Contains(v.Recoveries, r) {
-				v.Recoveries = append(v.Recoveries, r)
-			}
-		}
-	}
-	for i := range k.runs {
-		if r := k.runs[i]; q.RunKey != "" && r.Key == q.RunKey && r.Environment == q.Environment {
-			v.Run = &r
-			ids = append(ids, r.Incident)
-		}
-	}
-	if id := k.byKey(q); id != "" {
-		ids = append([]string{id}, ids...)
-	}
-	for i, id := range ids {
-		if inc := k.incident(id); inc != nil && !slices.Contains(ids[:i], id) {
-			v.Incidents = append(v.Incidents, k.whole(*inc))
-		}
-	}
-	if n, known := k.notices[q.Notice]; known {
-		v.Notice = &n
-	}
-	v.Digest = k.digest(q.Digest)
-	return v
-}
-
-// byKey is the open incident of a key, else the one resolved last.
-func (k *book) byKey(q incident.Query) string {
-	found := ""
-	var ended time.Time
-	for i := range k.incidents {
-		switch inc := &k.incidents[i]; {
-		case q.Key == "" || inc.Key != q.Key || inc.Environment != q.Environment:
-		case inc.State == incident.Open:
-			return inc.ID
-		case !inc.ResolvedAt.Before(ended):
-			found, ended = inc.ID, inc.ResolvedAt
-		}
-	}
-	return found
-}
-
-// whole is an incident with what is loaded beside its row.
-func (k *book) whole(inc incident.Incident) incident.Incident {
-	inc.Listed, inc.Queue = nil, nil
-	for _, m := range k.members {
-		if m.Incident == inc.ID && m.Open {
-			inc.Listed = append(inc.Listed, m.Member)
-		}
-	}
-	slices.SortStableFunc(inc.Listed, func(a, b incident.Member) int {
-		if a.Due.IsZero() != b.Due.IsZero() {
-			return cmp.Compare(boolean(a.Due.IsZero()), boolean(b.Due.IsZero()))
-		}
-		return cmp.Or(a.Due.Compare(b.Due), a.OpenedAt.Compare(b.OpenedAt))
-	})
-	inc.Listed = inc.Listed[:min(len(inc.Listed), inc.MaxMembers+8)]
-	for _, d := range k.past {
-		if d.Incident == inc.ID {
-			inc.Queue = append(inc.Queue, d)
-		}
-	}
-	for _, d := range k.queue {
-		if d.Incident == inc.ID {
-			inc.Queue = append(inc.Queue, incident.Queued{
-				ID: d.ID, Seq: d.Seq, Incident: d.Incident, Notifier: d.Notifier, Kind: d.Kind, Alarm: d.Alarm, State: incident.Waiting,
-			})
-		}
-	}
-	return inc
-}
-
-func boolean(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func (k *book) digest(key string) *incident.DigestView {
-	var v incident.DigestView
-	some := false
-	for _, item := range k.digests {
-		switch {
-		case key == "" || item.Digest != key:
-			continue
-		case !item.Ended.IsZero():
-			v.Ended++
-		default:
-			v.Items = append(v.Items, item)
-		}
-		v.Name, some = item.Name, true
-	}
-	for _, t := range k.told {
-		if t.Digest == key {
-			v.Since = t.At
-		}
-	}
-	if !some {
-		return nil
-	}
-	slices.SortStableFunc(v.Items, func(a, b incident.DigestItem) int {
-		return cmp.Or(cmp.Compare(b.Severity, a.Severity), a.OpenedAt.Compare(b.OpenedAt))
-	})
-	if n := len(v.Items); n > incident.MaxDigest {
-		v.Items, v.More = v.Items[:incident.MaxDigest], n-incident.MaxDigest
-	}
-	return &v
-}
-
-func (k *book) nextTimer(to time.Time) (next incident.Timer, found bool) {
-	for _, t := range k.timers {
-		if !t.DueAt.After(to) && (!found || t.DueAt.Before(next.DueAt)) {
-			next, found = t, true
-		}
-	}
-	return next, found
-}
-
-func (k *book) nextDelivery(to time.Time) (next incident.Delivery, found bool) {
-	for _, d := range k.queue {
-		if !d.NextAt.After(to) && (!found || d.NextAt.Before(next.NextAt)) {
-			next, found = d, true
-		}
-	}
-	return next, found
 }

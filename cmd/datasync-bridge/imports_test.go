@@ -62,6 +62,7 @@ var outside = map[string][]string{
 	"github.com/goccy/go-yaml":            {"config"},
 	"github.com/expr-lang/expr":           {"routing"},
 	"github.com/spf13/cobra":              {"cmd/datasync-bridge"},
+	"github.com/schollz/progressbar/v3":   {"cmd/datasync-bridge"},
 	"github.com/fsnotify/fsnotify":        {"cmd/datasync-bridge"},
 	"github.com/invopop/jsonschema":       {}, // a test makes the schema
 	"github.com/santhosh-tekuri":          {},

@@ -11,12 +11,12 @@ import (
 )
 
 // selectHistory walks by arrival, and by row among those of one microsecond.
-const selectHistory = selectEvents + `WHERE e.received_at >= ?1 AND (e.received_at > ?1 OR e.id > ?2) AND e.received_at < ?3
+const selectHistory = eventFacts + "NULL, b.body" + eventTables + `JOIN bodies b ON b.event = e.id WHERE e.received_at >= ?1 AND (e.received_at > ?1 OR e.id > ?2) AND e.received_at < ?3
 	AND d.event IS NOT NULL ORDER BY e.received_at, e.id LIMIT ?4`
 
 // History returns the events that were decided (planned or parked) and arrived
-// from since on and before until, with their bodies, in the order of their
-// arrival: those after the one named, "" for the first; at most limit, and
+// from since on and before until, with their bodies and without what was decided, in
+// the order of their arrival: those after the one named, "" for the first; at most limit, and
 // fewer where bodies are large. Only after the last event is a page empty. A
 // zero time is no bound.
 func (s *Store) History(ctx context.Context, since, until time.Time, after string, limit int) (out []event.Stored, err error) {

@@ -19,9 +19,10 @@ const (
 
 // A list leaves bodies out: a thousand of them may be a gigabyte.
 const (
-	eventColumns = `SELECT e.id, s.name, s.environment, s.origin, s.authentic, e.received_at, e.key, e.body_hash, e.conflict, e.type,
+	eventColumns = eventFacts + "d.doc, "
+	eventFacts   = `SELECT e.id, s.name, s.environment, s.origin, s.authentic, e.received_at, e.key, e.body_hash, e.conflict, e.type,
 	e.foreign_id, e.quarantine, e.duplicates, coalesce(e.last_seen, e.received_at),
-	p.event IS NOT NULL, coalesce(p.failures, d.failures, 0), coalesce(d.state, ''), coalesce(d.incident, 0), d.doc, `
+	p.event IS NOT NULL, coalesce(p.failures, d.failures, 0), coalesce(d.state, ''), coalesce(d.incident, 0), `
 	eventTables = ` FROM events e JOIN sources s ON s.id = e.source
 	LEFT JOIN pending p ON p.event = e.id LEFT JOIN decisions d ON d.event = e.id `
 	listEvents   = eventColumns + "NULL" + eventTables
