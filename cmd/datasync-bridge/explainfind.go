@@ -75,7 +75,7 @@ func (c *cli) explainFound(ctx context.Context, cfg *config.Config, s *sqlite.St
 			return err
 		}
 	}
-	m, err := newMapper(decidesOf(cfg).Mappings)
+	m, err := newMapper(mappings(cfg))
 	if err != nil {
 		return err
 	}

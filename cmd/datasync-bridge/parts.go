@@ -49,17 +49,22 @@ type decides struct {
 
 func decidesOf(cfg *config.Config) decides {
 	d := decides{
-		Routing: cfg.Routing(), Names: cfg.Names(), Mappings: make(map[string]mapping.Config, len(cfg.Sources)),
+		Routing: cfg.Routing(), Names: cfg.Names(), Mappings: mappings(cfg),
 		Remediations: cfg.Remediations, Environment: cfg.Datasync.Environment, Configured: cfg.Datasync.Configured(),
 		Enrich: cfg.Datasync.Enrich != nil,
-	}
-	for _, s := range cfg.Sources {
-		d.Mappings[s.Name] = s.Mapping
 	}
 	if r := cfg.Datasync.Reconcile; r != nil {
 		d.Overlap = r.Overlap
 	}
 	return d
+}
+
+func mappings(cfg *config.Config) map[string]mapping.Config {
+	all := make(map[string]mapping.Config, len(cfg.Sources))
+	for _, s := range cfg.Sources {
+		all[s.Name] = s.Mapping
+	}
+	return all
 }
 
 // docOf is what decides, as it is kept.
