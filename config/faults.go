@@ -104,7 +104,7 @@ type book struct {
 	lines  int
 	places map[string]place
 	// texts is where the first character of a text stands.
-	texts  map[string]place
+	texts map[string]place
 	// blocks are the texts that stand in lines of their own, indented alike.
 	blocks map[string]bool
 	faults Faults
