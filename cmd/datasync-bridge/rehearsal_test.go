@@ -42,7 +42,9 @@ type rehearsal struct {
 	slack    *standin.Slack
 	pager    *standin.PagerDuty
 	stop     func()
-	serial   int
+	// poll is how often what is due is looked for when nothing calls for it.
+	poll   time.Duration
+	serial int
 	// source and unsigned mark what is sent from now on.
 	source   string
 	unsigned bool
@@ -82,16 +84,7 @@ sources:
 func rehearse(t *testing.T, rules string, play func(r *rehearsal)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rehearsal{
-			t: t, dir: t.TempDir(), source: "datasync", looked: map[string]int{}, names: map[string]string{},
-			slack: standin.NewSlack(standin.SlackOptions{
-				Token: "xoxb-test", Channels: map[string]string{"C1": "", "C2": ""},
-				Webhooks: map[string]string{"/services/T/B/x": "C2"},
-			}),
-			pager: standin.NewPagerDuty(standin.PagerDutyOptions{RoutingKeys: map[string]string{
-				"0123456789abcdef0123456789abcdef": "edi", "fedcba9876543210fedcba9876543210": "lead",
-			}}),
-		}
+		r := newRehearsal(t)
 		<-time.After(time.Until(rehearsalStart))
 		r.begin(rules)
 		defer r.end()
@@ -99,11 +92,60 @@ func rehearse(t *testing.T, rules string, play func(r *rehearsal)) {
 	})
 }
 
+// rehearseConfigured begins at a time with a configuration whose notifiers are
+// the usual stand-ins.
+func rehearseConfigured(t *testing.T, cfg *config.Config, start time.Time, play func(r *rehearsal)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRehearsal(t)
+		<-time.After(time.Until(start))
+		own := *cfg
+		own.Store.SQLite.Path = filepath.Join(r.dir, "data", "bridge.db")
+		own.Notifiers = slices.Clone(cfg.Notifiers)
+		channels, keys := []string{"C1", "C2"}, []event.Secret{"0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"}
+		for i := range own.Notifiers {
+			n := &own.Notifiers[i]
+			if n.Slack != nil {
+				slack := *n.Slack
+				slack.Token, slack.Channel, channels = "xoxb-test", channels[0], channels[1:]
+				n.Slack = &slack
+			} else if n.PagerDuty != nil {
+				pager := *n.PagerDuty
+				pager.RoutingKey, keys = keys[0], keys[1:]
+				n.PagerDuty = &pager
+			}
+		}
+		r.cfg, r.poll = &own, time.Hour // days pass
+		r.open()
+		defer r.end()
+		play(r)
+	})
+}
+
+func newRehearsal(t *testing.T) *rehearsal {
+	return &rehearsal{
+		poll: time.Minute, t: t, dir: t.TempDir(), source: "datasync", looked: map[string]int{}, names: map[string]string{},
+		slack: standin.NewSlack(standin.SlackOptions{
+			Token: "xoxb-test", Channels: map[string]string{"C1": "", "C2": ""},
+			Webhooks: map[string]string{"/services/T/B/x": "C2"},
+		}),
+		pager: standin.NewPagerDuty(standin.PagerDutyOptions{RoutingKeys: map[string]string{
+			"0123456789abcdef0123456789abcdef": "edi", "fedcba9876543210fedcba9876543210": "lead",
+		}}),
+	}
+}
+
 // begin loads a configuration, opens the store and runs; end undoes it. One
 // after the other is a restart.
 func (r *rehearsal) begin(rules string) {
 	r.t.Helper()
 	r.load(rules)
+	r.open()
+}
+
+// open runs what is loaded.
+func (r *rehearsal) open() {
+	r.t.Helper()
 	var err error
 	if r.store, err = sqlite.Open(context.Background(), r.cfg.Store, sqlite.Options{}); err != nil {
 		r.t.Fatal(err)
@@ -132,7 +174,7 @@ func (r *rehearsal) begin(rules string) {
 		Senders:  crew.senders(r.cfg),
 		Observer: r.metrics.observer(),
 		Jitter:   func(most time.Duration) time.Duration { return most },
-	}, dispatch.Config{Poll: time.Minute})
+	}, dispatch.Config{Poll: r.poll})
 	if err != nil {
 		r.t.Fatal(err)
 	}

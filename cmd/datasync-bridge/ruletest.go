@@ -122,9 +122,13 @@ func testWorld(cfg *config.Config) (*script.World, error) {
 	}
 	w := &script.World{
 		Trace: p.table.Trace, Notifiers: cfg.NotifierTraits(), Say: saying(cfg),
-		Open: func() (trial.Parts, func(incident.Silence) error) { return testParts(cfg, p) },
+		Open: testBridge(p),
 		Matches: func(match map[string]any, report func(path, text string)) {
-			silenceTable(cfg, match, report)
+			for _, problem := range routing.CheckSilence(cfg.Names(), match) {
+				if !problem.Warning {
+					report(strings.TrimPrefix(strings.TrimPrefix(problem.Path, "match"), "."), problem.Text)
+				}
+			}
 		},
 	}
 	for _, r := range cfg.Rules {
@@ -140,56 +144,42 @@ func testWorld(cfg *config.Config) (*script.World, error) {
 	return w, nil
 }
 
-// testParts are what decides in one test, with silences of its own.
-func testParts(cfg *config.Config, p parts) (trial.Parts, func(incident.Silence) error) {
-	machine := *p.machine
-	silences := &addedSilences{file: machine.Silences}
-	machine.Silences = silences
-	add := func(s incident.Silence) error {
-		table := silenceTable(cfg, s.Match, func(string, string) {})
-		silences.added = append(silences.added, addedSilence{s, table})
-		return nil
+// testBridge opens a trial for one test, with silences of its own.
+func testBridge(p parts) func(time.Time, trial.Observer) script.Bridge {
+	return func(start time.Time, o trial.Observer) script.Bridge {
+		machine := *p.machine
+		added := &addedSilences{table: p.table, all: p.table.Silences(nil)}
+		machine.Silences = added
+		return &silenceable{
+			Bridge:        trial.New(trial.Parts{Mapper: p.mapper, Router: p.table, Planner: &machine, Proposer: p.guard}, start, o),
+			addedSilences: added,
+		}
 	}
-	return trial.Parts{Mapper: p.mapper, Router: p.table, Planner: &machine, Proposer: p.guard}, add
+}
+
+// silenceable is a trial in which silences can be made.
+type silenceable struct {
+	*trial.Bridge
+	*addedSilences
 }
 
 // addedSilences are those of the file, and those that a test makes.
 type addedSilences struct {
-	file  incident.Silences // nil for none
-	added []addedSilence
-}
-
-type addedSilence struct {
-	incident.Silence
 	table *routing.Table
+	made  []incident.Silence
+	all   *routing.Quiet
 }
 
 // Silencing implements incident.Silences.
-func (a *addedSilences) Silencing(ev event.Event, at time.Time) (found incident.Silence, holds bool) {
-	if a.file != nil {
-		found, holds = a.file.Silencing(ev, at)
-	}
-	ev.Effect, ev.Quarantine = event.Open, "" // rules are asked of such events alone
-	for _, s := range a.added {
-		inside := !at.Before(s.From) && at.Before(s.Until)
-		if inside && (!holds || s.Until.After(found.Until)) && len(s.table.Decide(ev).Rules) > 0 {
-			found, holds = s.Silence, true
-		}
-	}
-	return found, holds
+func (a *addedSilences) Silencing(ev event.Event, at time.Time) (incident.Silence, bool) {
+	return a.all.Silencing(ev, at)
 }
 
-// silenceTable has one rule, which matches what a silence does.
-func silenceTable(cfg *config.Config, match map[string]any, report func(path, text string)) *routing.Table {
-	table, problems := routing.Compile(routing.Config{
-		Defaults: cfg.Defaults, Rules: []routing.Rule{{Name: "silence", Match: match, Notify: cfg.Defaults.Notify}},
-	}, cfg.Names())
-	for _, p := range problems {
-		if at, ours := strings.CutPrefix(p.Path, "rules[0].match."); ours && !p.Warning {
-			report(at, p.Text)
-		}
-	}
-	return table
+// Silence implements script.Bridge.
+func (a *addedSilences) Silence(s incident.Silence) error {
+	a.made = append(a.made, s)
+	a.all = a.table.Silences(a.made)
+	return nil
 }
 
 // saying words a message as a terminal shows it, without the line that says to

@@ -238,7 +238,7 @@ func (c *checker) silence(s *Silence, path string) {
 			c.report(path+".match."+key, "is of the raw payload, which incidents do not keep; silences match normalized paths")
 		}
 	}
-	c.world.Matches(s.Match, func(at, text string) { c.report(path+".match."+at, "%s", text) })
+	c.world.Matches(s.Match, func(at, text string) { c.report(strings.TrimSuffix(path+".match."+at, "."), "%s", text) })
 }
 
 // oneOf refuses a word that is none of those there are.

@@ -62,13 +62,12 @@ func (f *File) Run() []Result {
 
 // story is one test while it runs.
 type story struct {
-	file    *File
-	test    *Test
-	path    string
-	result  *Result
-	bridge  *trial.Bridge
-	silence func(incident.Silence) error
-	posted  int
+	file   *File
+	test   *Test
+	path   string
+	result *Result
+	bridge Bridge
+	posted int
 	// bodies are the ids that came, as the store keeps them.
 	bodies map[string][sha256.Size]byte
 	// since is what happened since the step before, all what happened at all.
@@ -101,9 +100,7 @@ func (s *story) run() {
 			s.fail(at, "", Failure{What: fmt.Sprintf("it panicked: %v", r), Notes: []string{string(debug.Stack())}})
 		}
 	}()
-	parts, silence := s.file.world.Open()
-	s.silence = silence
-	s.bridge = trial.New(parts, s.test.Start.Time, s.observer())
+	s.bridge = s.file.world.Open(s.test.Start.Time, s.observer())
 	for i := range s.test.Steps {
 		step := &s.test.Steps[i]
 		at = fmt.Sprintf("%s.steps[%d]", s.path, i)
@@ -215,7 +212,7 @@ func (s *story) play(step *Step) error {
 		return s.deed(*step.Resolve, s.bridge.Resolve)
 	case step.Silence != nil:
 		m := step.Silence
-		return s.silence(incident.Silence{
+		return s.bridge.Silence(incident.Silence{
 			ID: m.ID, Match: m.Match, From: step.time, Until: step.time.Add(m.For), By: cmp.Or(m.By, "somebody"), Why: m.Why,
 		})
 	}

@@ -194,8 +194,8 @@ type Run struct {
 
 // World is what a configuration gives to its tests.
 type World struct {
-	// Open makes what decides, anew for each test, and what adds a silence to it.
-	Open func() (trial.Parts, func(incident.Silence) error)
+	// Open makes a bridge in which nothing has happened yet, anew for each test.
+	Open func(start time.Time, o trial.Observer) Bridge
 	// Trace says why each rule matched an event or not.
 	Trace   func(event.Event) routing.Trace
 	Sources []Source
@@ -207,6 +207,15 @@ type World struct {
 	Matches func(match map[string]any, report func(path, text string))
 	// Say puts a message into words, its headline first.
 	Say func(incident.Delivery) string
+}
+
+// Bridge is what a test plays through: a trial, or what does as it does.
+type Bridge interface {
+	Post(st event.Stored) (incident.Decision, error)
+	Advance(to time.Time) error
+	Acknowledge(id, by, why string) error
+	Resolve(id, by, why string) error
+	Silence(s incident.Silence) error
 }
 
 // Source is one source of the configuration.
