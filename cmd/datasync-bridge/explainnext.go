@@ -77,19 +77,16 @@ func (a *account) nextOfOpen(at func(time.Time, string, ...any), waits func(stri
 				at(step.At, "escalates to %s, by rule %s%s", strings.Join(step.Notify, ", "), step.Rule, unless)
 			}
 		}
-		if !inc.RepeatAt.IsZero() {
-			at(inc.RepeatAt, "reminds %s%s", a.reminded(told), unless)
+		if names := a.reminded(told); names != "" {
+			at(inc.RepeatAt, "reminds %s%s", names, unless)
 		}
 	}
 	at(inc.CloseAt, "closes as unconfirmed, unless something is heard of it")
 }
 
-// reminded are those who get reminders: pagers get none.
+// reminded are those who get reminders, "" for nobody: pagers get none.
 func (a *account) reminded(told []string) string {
 	names := slices.DeleteFunc(slices.Clone(told), func(n string) bool { return a.traits[n].Pager })
-	if len(names) == 0 {
-		return "nobody"
-	}
 	return strings.Join(names, ", ")
 }
 

@@ -121,6 +121,23 @@ type Decision struct {
 	Remediate    []string       `json:"remediate,omitempty"`
 	Errors       []string       `json:"errors,omitempty"`
 	Reasons      []string       `json:"reasons,omitempty"`
+	// Silence is the silence that held for the event when it was planned.
+	Silence string `json:"silence,omitempty"`
+	// Held says for each notifier that was not told then why not.
+	Held []Held `json:"held,omitempty"`
+	// Worded names the rules whose templates word the message, by title, text and
+	// fields; "defaults" for those.
+	Worded map[string]string `json:"worded,omitempty"`
+}
+
+// Held is a notifier that was not told, and why; Kind is silence, cause, window
+// or digest, and By the silence, the incident, the calendar or the digest.
+type Held struct {
+	Notifier string    `json:"notifier"`
+	Kind     string    `json:"kind"`
+	By       string    `json:"by"`
+	Why      string    `json:"why"`
+	Until    time.Time `json:"until,omitzero"`
 }
 
 // Rule is a rule that matched.
@@ -162,7 +179,7 @@ func OfDecision(d incident.Decision) *Decision {
 		Config: d.Config, At: d.At.UTC(), Outcome: string(d.Outcome), Incident: d.Incident,
 		Effect: string(d.Effect), Type: d.Type, Class: string(d.Class), Severity: d.Severity.String(),
 		SeverityFrom: d.SeverityFrom, DroppedBy: d.DroppedBy, GroupBy: d.GroupBy, Key: d.Key,
-		Remediate: d.Remediate, Errors: d.Errors, Reasons: d.Reasons,
+		Remediate: d.Remediate, Errors: d.Errors, Reasons: d.Reasons, Silence: d.Silence,
 	}
 	for _, r := range d.Rules {
 		v.Rules = append(v.Rules, Rule(r))
@@ -176,6 +193,17 @@ func OfDecision(d incident.Decision) *Decision {
 	}
 	for _, s := range d.Escalate {
 		v.Escalate = append(v.Escalate, EscalateStep{s.Rule, s.After.String(), s.Notify})
+	}
+	for _, h := range d.Held {
+		v.Held = append(v.Held, Held{h.Notifier, string(h.Kind), h.By, h.Why, h.Until.UTC()})
+	}
+	for what, by := range map[string]string{"title": d.TitleFrom, "text": d.TextFrom, "fields": d.FieldsFrom} {
+		if by != "" {
+			if v.Worded == nil {
+				v.Worded = map[string]string{}
+			}
+			v.Worded[what] = by
+		}
 	}
 	return v
 }
