@@ -176,10 +176,9 @@ func (a *addedSilences) Silencing(ev event.Event, at time.Time) (incident.Silenc
 }
 
 // Silence implements script.Bridge.
-func (a *addedSilences) Silence(s incident.Silence) error {
+func (a *addedSilences) Silence(s incident.Silence) {
 	a.made = append(a.made, s)
 	a.all = a.table.Silences(a.made)
-	return nil
 }
 
 // saying words a message as a terminal shows it, without the line that says to

@@ -212,9 +212,10 @@ func (s *story) play(step *Step) error {
 		return s.deed(*step.Resolve, s.bridge.Resolve)
 	case step.Silence != nil:
 		m := step.Silence
-		return s.bridge.Silence(incident.Silence{
+		s.bridge.Silence(incident.Silence{
 			ID: m.ID, Match: m.Match, From: step.time, Until: step.time.Add(m.For), By: cmp.Or(m.By, "somebody"), Why: m.Why,
 		})
+		return nil
 	}
 	for n, body := range step.bodies {
 		if err := s.post(step, body, step.time.Add(time.Duration(n)*step.Every)); err != nil {

@@ -215,7 +215,7 @@ type Bridge interface {
 	Advance(to time.Time) error
 	Acknowledge(id, by, why string) error
 	Resolve(id, by, why string) error
-	Silence(s incident.Silence) error
+	Silence(s incident.Silence)
 }
 
 // Source is one source of the configuration.
