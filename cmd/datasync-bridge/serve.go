@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +34,9 @@ func (c *cli) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// What is read below is as new as a reload would make it; until one can be
+	// asked for, the signal must not end the process.
+	signal.Ignore(syscall.SIGHUP)
 	cfg, err := c.load()
 	if err != nil {
 		return err
