@@ -15,9 +15,9 @@ const selectHistory = eventFacts + "NULL, b.body" + eventTables + `JOIN bodies b
 	AND d.event IS NOT NULL ORDER BY e.received_at, e.id LIMIT ?4`
 
 // History returns the events that were decided (planned or parked) and arrived
-// from since on and before until, with their bodies and without what was decided, in
-// the order of their arrival: those after the one named, "" for the first; at most limit, and
-// fewer where bodies are large. Only after the last event is a page empty. A
+// from since on and before until, with their bodies and without what was
+// decided, in the order of their arrival: those after the one named, "" for the
+// first; at most limit, and fewer where bodies are large. Only after the last event is a page empty. A
 // zero time is no bound.
 func (s *Store) History(ctx context.Context, since, until time.Time, after string, limit int) (out []event.Stored, err error) {
 	from, to := span(since, until)
@@ -32,21 +32,8 @@ func (s *Store) History(ctx context.Context, since, until time.Time, after strin
 			}
 		}
 		rows, err := r.QueryContext(ctx, selectHistory, from, row, to, bounded(limit))
-		if err != nil {
-			return err
-		}
-		bytes := 0
-		err = each(rows, func(scan func(...any) error) error {
-			if bytes >= pendingBytes {
-				return errEnough
-			}
-			one, err := scanEvent(scan)
-			bytes += len(one.Body)
-			out = append(out, one)
-			return err
-		})
-		if errors.Is(err, errEnough) {
-			return nil
+		if err == nil {
+			out, err = fewEvents(rows)
 		}
 		return err
 	})

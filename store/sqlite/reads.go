@@ -77,24 +77,29 @@ var errEnough = errors.New("enough was read")
 func (s *Store) Pending(ctx context.Context, limit int) (out []event.Stored, err error) {
 	err = s.read(ctx, "pending events", func(r reader) error {
 		rows, err := r.QueryContext(ctx, selectPending, limit)
-		if err != nil {
-			return err
-		}
-		bytes := 0
-		err = each(rows, func(scan func(...any) error) error {
-			if bytes >= pendingBytes {
-				return errEnough
-			}
-			one, err := scanEvent(scan)
-			bytes += len(one.Body)
-			out = append(out, one)
-			return err
-		})
-		if errors.Is(err, errEnough) {
-			return nil
+		if err == nil {
+			out, err = fewEvents(rows)
 		}
 		return err
 	})
+	return out, err
+}
+
+// fewEvents reads events until their bodies are large together.
+func fewEvents(rows *sql.Rows) (out []event.Stored, err error) {
+	bytes := 0
+	err = each(rows, func(scan func(...any) error) error {
+		if bytes >= pendingBytes {
+			return errEnough
+		}
+		one, err := scanEvent(scan)
+		bytes += len(one.Body)
+		out = append(out, one)
+		return err
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
 	return out, err
 }
 
