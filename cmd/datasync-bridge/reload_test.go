@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -312,5 +313,61 @@ func replaceFile(t *testing.T, path, text string) {
 	}
 	if err := os.Rename(part, path); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestAConfigMapThatIsSwappedIsFound changes a file as Kubernetes does: the name
+// is a link into a folder that is itself a link, which is replaced.
+func TestAConfigMapThatIsSwappedIsFound(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	version := func(n, text string) {
+		if err := os.MkdirAll(filepath.Join(dir, "..v"+n), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "..v"+n, "config.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		link := filepath.Join(dir, "..data_tmp")
+		if err := os.Symlink("..v"+n, link); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(link, filepath.Join(dir, "..data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	version("1", "one")
+	path := filepath.Join(dir, "config.yaml")
+	if err := os.Symlink("..data/config.yaml", path); err != nil {
+		t.Fatal(err)
+	}
+	one, err := contentOf(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan string, 10)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- watchFile(ctx, path, slog.New(slog.DiscardHandler), func(_ context.Context, sum string) { seen <- sum })
+	}()
+	if got := <-seen; got != one { // the first look
+		t.Errorf("it begins with %s", got)
+	}
+	version("2", "two")
+	for deadline := time.After(20 * time.Second); ; {
+		select {
+		case got := <-seen:
+			if got == one {
+				continue
+			}
+		case <-deadline:
+			t.Error("the new version is not found")
+		}
+		break
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

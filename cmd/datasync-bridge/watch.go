@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -47,8 +48,10 @@ func watchFile(ctx context.Context, path string, log *slog.Logger, changed func(
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-events:
-			quiet.Reset(settle)
+		case e := <-events:
+			if concerns(e.Name, path) {
+				quiet.Reset(settle)
+			}
 			continue
 		case err := <-faults:
 			log.Warn("a change of the configuration may have been missed; it is looked for every 30 s", "err", err)
@@ -59,6 +62,14 @@ func watchFile(ctx context.Context, path string, log *slog.Logger, changed func(
 			changed(ctx, sum)
 		}
 	}
+}
+
+// concerns reports whether a change in the file's folder may be one of the file:
+// others may be written there without end, such as a store. Kubernetes' links
+// begin with two dots.
+func concerns(name, path string) bool {
+	base := filepath.Base(name)
+	return base == filepath.Base(path) || strings.HasPrefix(base, "..")
 }
 
 var errEmpty = errors.New("the file is empty")
