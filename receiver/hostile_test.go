@@ -246,9 +246,16 @@ func TestTornBodiesAreNotTaken(t *testing.T) {
 
 func TestTooManyBytesInFlightAre503(t *testing.T) {
 	b := start(t, setup{cfg: receiver.Config{BodyLimit: 32 << 10, InFlight: 32 << 10, ReadTimeout: 5 * time.Second}})
-	full := b.dial(fmt.Sprintf(stalledHead, signed([]byte("x")), 32<<10) + strings.Repeat("x", 20<<10))
-	deadline := time.Now().Add(4 * time.Second)
-	for {
+	fill := func() net.Conn {
+		return b.dial(fmt.Sprintf(stalledHead, signed([]byte("x")), 32<<10) + strings.Repeat("x", 20<<10))
+	}
+	full := fill()
+	deadline := time.Now().Add(20 * time.Second)
+	for tries := 1; ; tries++ {
+		if tries%20 == 0 { // it asked for the last of its room while a post had some, and was refused itself
+			_ = full.Close()
+			full = fill()
+		}
 		r := b.post(failure)
 		if r.http == 503 {
 			b.want(r, 503, "busy")

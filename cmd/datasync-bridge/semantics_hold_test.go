@@ -267,3 +267,26 @@ func TestRouting40TheBridgeTellsWhatItFindsWrongWithItself(t *testing.T) {
 		r.wants("Slack", "reply, edit")
 	})
 }
+
+func TestRouting39TheVerdictSaysWhatHeldAnEvent(t *testing.T) {
+	rehearse(t, chicago+`
+defaults: {notify: [ops], repeat: never, time_zone: America/Chicago}
+rules:
+  - {name: small, match: {type: transaction.failed, transaction.document_type: "810"}, notify: [ops], only_during: business}
+  - {name: listed, match: {type: transaction.failed, transaction.document_type: "214"}, notify: [ops], digest: morning}
+  - {name: page, match: {type: ["mdn.*", "partner.*"]}, notify: [pager, ops]}
+inhibit: [{by: {class: certificate}, mutes: {class: mdn_negative}, same: [partner.id]}]
+`, func(r *rehearsal) {
+		r.pass(3*24*time.Hour + night) // Friday evening
+		small := r.failed("txn_1", "transaction.document_type", "810", "partner.id", "par_2")
+		r.wantsVerdict(small, "NOT PAGED: small (line 23) held until Mon 08:00")
+		listed := r.failed("txn_2", "transaction.document_type", "214", "partner.id", "par_3")
+		r.wantsVerdict(listed, "NOT PAGED: listed (line 24) left to digest morning until Mon 08:00")
+		r.pass(5 * time.Hour)
+		r.delivered("txn_1", "partner.id", "par_2")
+		r.wantsVerdict(small, "NOT PAGED: small (line 23) held until Mon 08:00; delivered Sat 01:00")
+		r.send("partner.certificate_expired", "partner.id", "par_1", "certificate.id", "crt_1")
+		muted := r.send("mdn.failed", "transaction.id", "txn_3", "partner.id", "par_1")
+		r.wantsVerdict(muted, "NOT PAGED: in_0000000000001 explains it")
+	})
+}
