@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,8 @@ func (f *forgetful) Accept(context.Context, event.Received) (event.Receipt, erro
 // listenFor starts the public listener over one of the two inboxes.
 func listenFor(b *testing.B, rung string) (address string, stop func()) {
 	b.Helper()
+	before := runtime.GOMAXPROCS(0)
+	spareProcessor() // as serve does
 	cfg, err := config.Load(benchConfiguration(b), config.Options{})
 	if err != nil {
 		b.Fatal(err)
@@ -85,6 +88,7 @@ func listenFor(b *testing.B, rung string) (address string, stop func()) {
 		if err := closeStore(); err != nil {
 			b.Error(err)
 		}
+		runtime.GOMAXPROCS(before)
 	}
 }
 

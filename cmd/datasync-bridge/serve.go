@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -47,6 +48,7 @@ func (c *cli) serve(ctx context.Context) error {
 	if remediation.SwitchedOff(os.Getenv(remediation.KillSwitch)) {
 		log.Warn("runs are switched off", "by", remediation.KillSwitch)
 	}
+	spareProcessor()
 	b, err := assemble(ctx, cfg, c.out, log)
 	if errors.Is(err, sqlite.ErrLocked) {
 		return fmt.Errorf("start: %w: is serve running already? Each bridge needs a store of its own", err)
@@ -66,4 +68,13 @@ func (c *cli) serve(ctx context.Context) error {
 	}
 	log.Info("starting", "version", version, "config", cfg.ShortHash(), "store", cfg.Store.SQLite.Path, "pid", os.Getpid())
 	return b.run(ctx, l)
+}
+
+// spareProcessor lets Go run one thread more than there are cores, unless
+// GOMAXPROCS says how many: one sits in the store's commits, waiting for the
+// disk, and its core would idle meanwhile.
+func spareProcessor() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
 }
