@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"datasync-bridge/config"
+	"datasync-bridge/event"
+	"datasync-bridge/notifiers/standin"
+)
+
+func TestRouting40TheHeartbeatIsCalledWhileAllIsWell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls, status := 0, http.StatusOK
+		far := standin.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			calls++
+			w.WriteHeader(status)
+		}))
+		var wrong error
+		var log strings.Builder
+		h := &heartbeat{
+			Heartbeat: config.Heartbeat{URL: "https://switch.example/ping/secret-of-a-switch", Every: time.Minute},
+			client:    &http.Client{Transport: far}, well: func(context.Context) error { return wrong },
+			log: slog.New(slog.NewTextHandler(&log, nil)),
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- h.run(ctx) }()
+		pass := func(d time.Duration) {
+			<-time.After(d)
+			synctest.Wait()
+		}
+		pass(10*time.Minute + time.Second)
+		if calls != 11 {
+			t.Errorf("%d calls in ten minutes", calls)
+		}
+		wrong = errors.New("the store is full")
+		pass(10 * time.Minute)
+		if calls != 11 {
+			t.Errorf("it is called though the store is full: %d", calls)
+		}
+		wrong, status = nil, http.StatusNotFound
+		pass(time.Minute)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		for _, words := range []string{"the store is full", "answered 404"} {
+			if !strings.Contains(log.String(), words) {
+				t.Errorf("the log does not say %q:\n%s", words, log.String())
+			}
+		}
+		if strings.Contains(log.String(), "secret-of-a-switch") {
+			t.Error("the log holds the address")
+		}
+	})
+}
+
+func TestTheHeartbeatsAddressIsInNoError(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for _, address := range []string{gone.URL + "/secret-of-a-switch", "https://\x7f/secret-of-a-switch"} {
+		h := &heartbeat{Heartbeat: config.Heartbeat{URL: event.Secret(address), Every: time.Minute}, client: http.DefaultClient,
+			well: func(context.Context) error { return nil }}
+		if err := h.beat(t.Context()); err == nil || strings.Contains(err.Error(), "secret-of-a-switch") {
+			t.Errorf("it says %v", err)
+		}
+	}
+}
+
+func TestRouting40GivenUpDeliveriesOldQueuesAndAFullDiskAreTold(t *testing.T) {
+	rehearse(t, `
+notifiers:
+  - {name: ops, slack: {token: xoxb-test, channel: C1}}
+  - {name: pager, pagerduty: {routing_key: "0123456789abcdef0123456789abcdef"}, retry: {give_up_after: 10m}}
+defaults: {notify: [ops], repeat: never}
+rules:
+  - {name: own, match: {class: bridge}, notify: [ops, pager]}
+  - {name: page, match: {type: transaction.failed}, notify: [pager]}
+`, func(r *rehearsal) {
+		disk := uint64(fewBytes - 1)
+		l := &storeLook{store: r.store, space: func() (free, all uint64, err error) { return disk, 1 << 40, nil }}
+		own := &ownWatch{store: r.store, log: r.reloader.log, looks: l.looks()}
+		look := func() {
+			own.look(context.Background())
+			r.pass(watchEvery)
+		}
+		look()
+		r.says(r.wants("Slack", "post")[0], "the bridge's store is in trouble", "1023 MiB are free")
+		r.wants("PagerDuty", "trigger A")
+		disk = 1 << 39
+		look()
+		r.wants("Slack", "reply, edit")
+		r.wants("PagerDuty", "resolve A")
+		r.pager.SetFaults(func(int, *http.Request) standin.Fault { return standin.Fault{Status: http.StatusInternalServerError} })
+		r.failed("txn_1")
+		r.pass(20 * time.Minute)
+		look()
+		r.says(r.wants("Slack", "post")[0], "a notification was given up", "notifier/pager")
+		r.pager.SetFaults(nil)
+		r.pass(givenUpFor)
+		look()
+		r.wants("Slack", "reply, edit")
+		r.wants("PagerDuty", "") // of its own trouble it is not told
+	})
+}
