@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,16 +19,23 @@ import (
 
 func TestRouting40TheHeartbeatIsCalledWhileAllIsWell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		calls, status := 0, http.StatusOK
+		var calls, status atomic.Int64
+		status.Store(http.StatusOK)
 		far := standin.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			calls++
-			w.WriteHeader(status)
+			calls.Add(1)
+			w.WriteHeader(int(status.Load()))
 		}))
-		var wrong error
+		var full atomic.Bool
 		var log strings.Builder
 		h := &heartbeat{
 			Heartbeat: config.Heartbeat{URL: "https://switch.example/ping/secret-of-a-switch", Every: time.Minute},
-			client:    &http.Client{Transport: far}, well: func(context.Context) error { return wrong },
+			client:    &http.Client{Transport: far},
+			well: func(context.Context) error {
+				if full.Load() {
+					return errors.New("the store is full")
+				}
+				return nil
+			},
 			log: slog.New(slog.NewTextHandler(&log, nil)),
 		}
 		ctx, stop := context.WithCancel(t.Context())
@@ -38,15 +46,16 @@ func TestRouting40TheHeartbeatIsCalledWhileAllIsWell(t *testing.T) {
 			synctest.Wait()
 		}
 		pass(10*time.Minute + time.Second)
-		if calls != 11 {
-			t.Errorf("%d calls in ten minutes", calls)
+		if n := calls.Load(); n != 11 {
+			t.Errorf("%d calls in ten minutes", n)
 		}
-		wrong = errors.New("the store is full")
+		full.Store(true)
 		pass(10 * time.Minute)
-		if calls != 11 {
-			t.Errorf("it is called though the store is full: %d", calls)
+		if n := calls.Load(); n != 11 {
+			t.Errorf("it is called though the store is full: %d", n)
 		}
-		wrong, status = nil, http.StatusNotFound
+		full.Store(false)
+		status.Store(http.StatusNotFound)
 		pass(time.Minute)
 		stop()
 		if err := <-ended; err != nil {
