@@ -58,8 +58,7 @@ func (t *tx) row(query string, args []any, into ...any) error {
 
 // commit runs a batch. Nobody is answered before it is on disk.
 func (w *writer) commit(b batch) {
-	b.jobs = claimed(b.jobs)
-	t, err := w.transact(b)
+	t, err := w.transact(&b)
 	if err != nil {
 		w.broken(err)
 		b.answer(fmt.Errorf("%w: %w", event.ErrUnavailable, err))
@@ -75,19 +74,9 @@ func (w *writer) commit(b batch) {
 	}
 }
 
-// claimed drops the jobs whose callers have left.
-func claimed(jobs []*job) []*job {
-	kept := jobs[:0:0]
-	for _, j := range jobs {
-		if j.taken.CompareAndSwap(false, true) {
-			kept = append(kept, j)
-		}
-	}
-	return kept
-}
-
-// transact returns an error only for what concerns the whole batch.
-func (w *writer) transact(b batch) (*tx, error) {
+// transact returns an error only for what concerns the whole batch. Jobs for
+// which no time is left go back to the queue.
+func (w *writer) transact(b *batch) (*tx, error) {
 	if err := w.inPlace(); err != nil {
 		return nil, err
 	}
@@ -100,12 +89,20 @@ func (w *writer) transact(b batch) (*tx, error) {
 	if err := w.hot.begin(); err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	err := w.runAccepts(t, b.accepts)
-	for _, j := range b.jobs {
+	for k, j := range b.jobs {
 		if err != nil {
 			break
 		}
-		err = w.runJob(t, j)
+		if k > 0 && len(b.accepts) > 0 && time.Since(began) > jobTime {
+			w.putBack(b.jobs[k:])
+			b.jobs = b.jobs[:k]
+			break
+		}
+		if j.taken.CompareAndSwap(false, true) { // or its caller has left
+			err = w.runJob(t, j)
+		}
 	}
 	if err == nil {
 		err = w.hot.commit()

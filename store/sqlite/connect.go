@@ -50,9 +50,9 @@ func (c connector) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
 
 func (c connector) Connect(context.Context) (driver.Conn, error) {
 	d := &sqlite3.SQLiteDriver{ConnectHook: c.setUp}
-	query := "_stmt_cache_size=96&_txlock=immediate&mode=rw"
+	query := "_stmt_cache_size=96&_mutex=no&_txlock=immediate&mode=rw"
 	if c.readOnly {
-		query = "_stmt_cache_size=96&_txlock=deferred&mode=ro"
+		query = "_stmt_cache_size=96&_mutex=no&_txlock=deferred&mode=ro"
 	}
 	return d.Open("file:" + (&url.URL{Path: c.path}).EscapedPath() + "?" + query)
 }

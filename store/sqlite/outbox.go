@@ -63,16 +63,18 @@ func (t *tx) queue(e encoded) error {
 				return err
 			}
 		}
-		var row int64
-		err := t.row(`INSERT INTO deliveries (order_key, incident, notifier, kind, rank, alarm, state, turn, listed, queued_at, next_at,
-				fallback_at, destination, fingerprint, text, snapshot)
-			VALUES (?, ?, ?, ?, ?, ?, 'waiting', 0, 1, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-			[]any{d.Order, d.incident, d.Notifier, string(d.Kind), d.Kind.Rank(), d.Alarm, dueOr(d.QueuedAt, t.now),
-				dueOr(goes, t.now), dueOrNull(d.FallbackAt), d.Destination, d.Fingerprint, d.Text, d.snapshot}, &row)
+		next := dueOr(goes, t.now)
+		turn, err := t.turnBehind(d, next)
 		if err != nil {
 			return err
 		}
-		if err := t.advance(d.Notifier, d.Order); err != nil {
+		var row int64
+		err = t.row(`INSERT INTO deliveries (order_key, incident, notifier, kind, rank, alarm, state, turn, listed, queued_at, next_at,
+				fallback_at, destination, fingerprint, text, snapshot)
+			VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, 1, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+			[]any{d.Order, d.incident, d.Notifier, string(d.Kind), d.Kind.Rank(), d.Alarm, turn, dueOr(d.QueuedAt, t.now),
+				next, dueOrNull(d.FallbackAt), d.Destination, d.Fingerprint, d.Text, d.snapshot}, &row)
+		if err != nil {
 			return err
 		}
 		if d.FallbackAt.IsZero() {
@@ -86,9 +88,28 @@ func (t *tx) queue(e encoded) error {
 	return nil
 }
 
+// turnBehind is the turn of a delivery that comes last in its order: its own if
+// the order is empty. Where an edit that was the head has just been superseded,
+// the turn passes to the next one.
+func (t *tx) turnBehind(d encodedDelivery, next int64) (turn int, err error) {
+	var head int64
+	err = t.row("SELECT turn FROM deliveries WHERE notifier = ? AND order_key = ? AND turn IS NOT NULL ORDER BY id LIMIT 1",
+		[]any{d.Notifier, d.Order}, &head)
+	switch {
+	case errors.Is(err, sql.ErrNoRows) && next <= t.now.UnixMicro():
+		return 2, nil
+	case errors.Is(err, sql.ErrNoRows):
+		return 1, nil
+	case err != nil || head > 0:
+		return 0, err
+	}
+	return 0, t.advance(d.Notifier, d.Order)
+}
+
 // supersede ends the edits that a newer one replaces, as long as none of them
 // can have been seen. The newer one goes when the earliest of them would have,
-// so that a steady stream of edits cannot put the next one off for ever.
+// so that a steady stream of edits cannot put the next one off for ever. The
+// turn in the newer one's own order is left to what queues it.
 func (t *tx) supersede(d encodedDelivery) (goes time.Time, err error) {
 	goes = d.NextAt
 	rows, err := t.conn.QueryContext(context.Background(), supersedeEdits, t.now.UnixMicro(), d.incident, d.Notifier)
@@ -112,6 +133,9 @@ func (t *tx) supersede(d encodedDelivery) (goes time.Time, err error) {
 		return goes, err
 	}
 	for _, order := range orders {
+		if order == d.Order {
+			continue
+		}
 		if err := t.advance(d.Notifier, order); err != nil {
 			return goes, err
 		}

@@ -21,6 +21,9 @@ const (
 	// maxAccepts and maxJobs bound a batch, and so how long its callers wait.
 	maxAccepts = 512
 	maxJobs    = 128
+	// jobTime bounds what a commit does besides, and so how long senders wait,
+	// while events come in; planning takes seconds of a burst, an answer may not.
+	jobTime = time.Millisecond
 	// probeEvery is how often a store that failed tries whether it can write.
 	probeEvery = time.Second
 )
@@ -171,6 +174,13 @@ func (w *writer) take() (b batch, closed bool) {
 	b.accepts, w.accepts = cut(w.accepts, maxAccepts)
 	b.jobs, w.jobs = cut(w.jobs, maxJobs)
 	return b, w.closed
+}
+
+// putBack returns jobs to the head of the queue.
+func (w *writer) putBack(jobs []*job) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.jobs = append(jobs[:len(jobs):len(jobs)], w.jobs...)
 }
 
 // cut splits off at most n. The rest moves to fresh memory once the queue is
