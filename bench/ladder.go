@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -89,7 +90,9 @@ func (l *lab) rungs(pager string) []rung {
 	if l.o.peers {
 		all = append(all, rung{peerA, alert, startAlertmanager}, rung{peerW, signed, startWebhook})
 	}
-	return all
+	return slices.DeleteFunc(all, func(r rung) bool {
+		return l.o.rungs != "" && r.name != base && !slices.Contains(strings.Split(l.o.rungs, ","), r.name)
+	})
 }
 
 // round measures every rung at every number of connections once. The rungs

@@ -14,6 +14,7 @@ type options struct {
 	lasting     time.Duration // of one measurement
 	rounds      int           // of the ladder; medians are printed
 	connections []int
+	rungs       string // names separated by commas; "" for all
 	stored      []int64 // events in the store beforehand, ascending
 	peers       bool
 	soak        time.Duration // of steady load on serve; 0 for none
@@ -31,6 +32,7 @@ func readOptions(args []string) (options, error) {
 	f.DurationVar(&o.lasting, "for", 3*time.Second, "length of one measurement")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds of the ladder; medians are printed")
 	f.StringVar(&connections, "connections", "1,32,128,512", "numbers of connections")
+	f.StringVar(&o.rungs, "rungs", "", "names of the rungs to measure, besides hmac; default: all")
 	f.StringVar(&stored, "stored", "1000000,10000000", "events in the store beforehand; empty for none")
 	f.BoolVar(&o.peers, "peers", true, "measure webhook and prometheus-alertmanager where they are installed")
 	f.DurationVar(&o.soak, "soak", 0, "instead of the ladder: steady load on serve for so long, and its memory")

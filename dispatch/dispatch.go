@@ -78,7 +78,7 @@ func (c Config) withDefaults() Config {
 		c.Batch = 256
 	}
 	if c.Lanes <= 0 {
-		c.Lanes = 32
+		c.Lanes = 8
 	}
 	if c.Poll <= 0 {
 		c.Poll = time.Second
