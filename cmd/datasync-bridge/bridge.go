@@ -49,13 +49,17 @@ type bridge struct {
 	started   time.Time
 }
 
+// wallClock is the time that events are received at and that the store goes by;
+// tests let it jump.
+var wallClock = time.Now
+
 // assemble opens the store and wires every room. What it returns must be
 // closed; nothing runs and nothing listens yet. Where notifiers of kind
 // terminal print is terminal.
 func assemble(ctx context.Context, cfg *config.Config, terminal io.Writer, log *slog.Logger) (*bridge, error) {
 	b := &bridge{cfg: cfg, log: log, started: time.Now()}
 	var err error
-	if b.store, err = sqlite.Open(ctx, cfg.Store, sqlite.Options{Log: log}); err != nil {
+	if b.store, err = sqlite.Open(ctx, cfg.Store, sqlite.Options{Log: log, Now: wallClock}); err != nil {
 		return nil, err
 	}
 	if err := b.wire(ctx, terminal); err != nil {
@@ -88,7 +92,7 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	b.wireOwn(client)
 	var err error
 	b.receiver, err = receiver.New(b.cfg.Server, b.cfg.Sources, b.store, receiver.Options{
-		Ready: b.ready, Log: b.log, Observe: b.answered,
+		Ready: b.ready, Log: b.log, Observe: b.answered, Now: wallClock,
 	})
 	if err != nil {
 		return err
