@@ -27,6 +27,7 @@ const asBridge = "DATASYNC_BRIDGE_TEST_AS_BRIDGE"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asBridge) != "" {
+		torment()
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 		stop()

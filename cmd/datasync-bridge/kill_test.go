@@ -99,9 +99,14 @@ func misbehave(far *farSide, seed uint64) {
 // calm waits, at most a minute, until nothing is pending and nothing unsent.
 func calm(t *testing.T, store *sqlite.Store) {
 	t.Helper()
+	calmWithin(t, store, time.Minute)
+}
+
+func calmWithin(t *testing.T, store *sqlite.Store, patience time.Duration) {
+	t.Helper()
 	var last sqlite.Stats
 	began := time.Now()
-	eventually(t, time.Minute, "every event is planned and every delivery sent", func() bool {
+	eventually(t, patience, "every event is planned and every delivery sent", func() bool {
 		stats, err := store.Stats(context.Background())
 		if err != nil {
 			return false
