@@ -23,6 +23,9 @@ type Received struct {
 	// BodyHash is the SHA-256 of the raw body. The same Key with another
 	// BodyHash is a conflict.
 	BodyHash [32]byte
+	// KeptHash is the SHA-256 of Body where that is not what was received,
+	// because values in it were blanked or all of it is withheld; zero where it is.
+	KeptHash [32]byte
 	// ForeignID is the sender's id as text; empty where there is none.
 	ForeignID string
 	// Type is the type as sent, "" when quarantined.

@@ -10,6 +10,9 @@ import (
 type Config struct {
 	SQLite SQLite `koanf:"sqlite"`
 	Retain Retain `koanf:"retain"`
+	// Redact lists payload paths, in the form of mapping.paths, whose values are
+	// blanked before a body is kept: no rule, message or query finds them.
+	Redact []string `koanf:"redact"`
 }
 
 // SQLite places the one file.

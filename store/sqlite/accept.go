@@ -176,7 +176,7 @@ func (w *writer) insert(t *tx, f *fresh, a *accept, print uint64, conflict bool)
 	err = w.hot.exec(w.hot.event, row, source, in.ReceivedAt.UnixMicro(), in.Key[:], in.BodyHash[:],
 		conflict, in.Type, in.ForeignID, in.Quarantine)
 	if err == nil {
-		err = w.hot.exec(w.hot.body, row, in.Body)
+		err = w.keepBody(t, row, in)
 	}
 	if err == nil {
 		err = w.hot.exec(w.hot.pending, row)

@@ -11,7 +11,7 @@ import (
 )
 
 // selectHistory walks by arrival, and by row among those of one microsecond.
-const selectHistory = eventFacts + "NULL, b.body" + eventTables + `JOIN bodies b ON b.event = e.id WHERE e.received_at >= ?1 AND (e.received_at > ?1 OR e.id > ?2) AND e.received_at < ?3
+const selectHistory = eventFacts + "NULL, b.hash, b.body" + eventTables + `JOIN bodies b ON b.event = e.id WHERE e.received_at >= ?1 AND (e.received_at > ?1 OR e.id > ?2) AND e.received_at < ?3
 	AND d.event IS NOT NULL ORDER BY e.received_at, e.id LIMIT ?4`
 
 // History returns the events that were decided (planned or parked) and arrived
