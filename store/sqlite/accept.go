@@ -23,6 +23,7 @@ type accept struct {
 	in      event.Received
 	receipt event.Receipt
 	err     error
+	refused error // by a bound on what the store holds
 	done    chan struct{}
 }
 
@@ -41,7 +42,7 @@ func (s *Store) Accept(ctx context.Context, in event.Received) (event.Receipt, e
 	}
 	select {
 	case <-a.done:
-		return a.receipt, a.err
+		return a.outcome()
 	case <-ctx.Done():
 		return event.Receipt{}, ctx.Err()
 	}
@@ -62,6 +63,9 @@ func newFresh() *fresh {
 func (w *writer) runAccepts(t *tx, accepts []*accept) error {
 	if len(accepts) == 0 {
 		return nil
+	}
+	if err := w.quota.look(t); err != nil {
+		return err
 	}
 	f := newFresh()
 	last, failed := w.last, false
@@ -141,6 +145,9 @@ func (w *writer) accept(t *tx, f *fresh, a *accept) error {
 	}
 	if variants >= maxVariants {
 		return w.count(a, first, event.Conflict)
+	}
+	if a.refused = w.quota.refusal(&a.in); a.refused != nil {
+		return nil
 	}
 	return w.insert(t, f, a, print, variants > 0)
 }

@@ -74,7 +74,9 @@ func (c connector) setUp(conn *sqlite3.SQLiteConn) error {
 		if _, err := conn.Exec(fmt.Sprintf("PRAGMA page_size = %d", pageSize), nil); err != nil {
 			return err
 		}
-		pragmas = append(pragmas, [2]string{"journal_mode", "wal"}, [2]string{"wal_autocheckpoint", "1000"})
+		pragmas = append(pragmas, [2]string{"journal_mode", "wal"}, [2]string{"wal_autocheckpoint", "1000"},
+			// A long read lets the log grow; it is cut once it can be begun anew.
+			[2]string{"journal_size_limit", "16777216"})
 	}
 	for _, p := range pragmas {
 		if _, err := conn.Exec("PRAGMA "+p[0]+" = "+p[1], nil); err != nil {
