@@ -64,7 +64,7 @@ func TestAFullStoreIsToldAndShown(t *testing.T) {
 			if line := `bridge_store_full{bound="` + bound + `"} 1`; !strings.Contains(page.Body.String(), line) {
 				t.Errorf("the metrics lack %s", line)
 			}
-			if ready := strings.Contains(page.Body.String(), "bridge_store_ready 1"); ready != (bound == "quarantine") {
+			if ready := strings.Contains(page.Body.String(), "\nbridge_store_ready 1\n"); ready != (bound == "quarantine") {
 				t.Errorf("ready %v", ready)
 			}
 		})
