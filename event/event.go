@@ -82,11 +82,13 @@ type Stored struct {
 type State string
 
 // An event is pending until its decision is committed with all that follows
-// from it (planned), or until planning has failed three times (parked).
+// from it (planned), or until planning has failed three times (parked). A purged
+// one is known by its key and hash only.
 const (
 	Pending State = "pending"
 	Planned State = "planned"
 	Parked  State = "parked"
+	Purged  State = "purged"
 )
 
 // Origin tells how an event reached the bridge.

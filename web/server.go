@@ -104,6 +104,12 @@ type Silencer interface {
 	Silences(ctx context.Context) ([]incident.Silence, error)
 }
 
+// Purger takes away what is kept of a partner's events, step by step, in a
+// person's name. Its refusals are told to the person, as the Operator's are.
+type Purger interface {
+	Purge(ctx context.Context, p incident.Purge, by string) (incident.Purged, error)
+}
+
 // Deps is what the server speaks for.
 type Deps struct {
 	Reader   Reader
@@ -111,6 +117,8 @@ type Deps struct {
 	Desk     Desk
 	// Silencer may be nil: silences then have no address.
 	Silencer Silencer
+	// Purger may be nil: it then has no address.
+	Purger Purger
 	// Reload puts the configuration's file in force, in a person's name. Its
 	// refusals are told to the person. It may be nil: it then has no address.
 	Reload func(ctx context.Context, by string) (view.Reload, error)
@@ -218,6 +226,9 @@ func (s *Server) build() *fiber.App {
 		get("/silences", s.silences)
 		post(Operate, "/silences", s.addSilence)
 		post(Operate, "/silences/:id/expire", s.expireSilence)
+	}
+	if s.deps.Purger != nil {
+		post(Operate, "/events/purge", s.purge)
 	}
 	if s.deps.Reload != nil {
 		app.Post("/-/reload", may(Operate), s.reload)

@@ -101,6 +101,7 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 		Operator: b.dispatch,
 		Desk:     b.desk,
 		Silencer: b.silencer,
+		Purger:   purger{b.store, b.live},
 		Reload:   b.reloader.reload,
 		Ready:    b.store.Ready,
 		Status:   b.status,

@@ -18,6 +18,9 @@ const maxSkew = 5 * time.Minute
 // quarantined, not as an error: the error is for bytes that are no longer those
 // that were accepted.
 func (m *Mapping) Event(s event.Stored) (event.Event, error) {
+	if s.State == event.Purged {
+		return event.Event{}, fmt.Errorf("normalize event %s: its body was purged", s.ID)
+	}
 	if !intact(s.Received) {
 		return event.Event{}, fmt.Errorf("normalize event %s: its stored body is damaged", s.ID)
 	}

@@ -75,6 +75,8 @@ func (c connector) setUp(conn *sqlite3.SQLiteConn) error {
 			return err
 		}
 		pragmas = append(pragmas, [2]string{"journal_mode", "wal"}, [2]string{"wal_autocheckpoint", "1000"},
+			// What is deleted is overwritten, or a purge would leave it in free space.
+			[2]string{"secure_delete", "1"},
 			// A long read lets the log grow; it is cut once it can be begun anew.
 			[2]string{"journal_size_limit", "16777216"})
 	}
