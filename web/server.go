@@ -153,12 +153,13 @@ type Server struct {
 	hosts map[string]bool
 	users []user
 	tls   *tls.Config
+	pprof bool
 	app   *fiber.App
 }
 
 // New makes the server and, where no users are configured, its token file.
 func New(cfg Config, d Deps, o Options) (*Server, error) {
-	s := &Server{deps: d, log: o.Log, hosts: allowedHosts(cfg)}
+	s := &Server{deps: d, log: o.Log, hosts: allowedHosts(cfg), pprof: cfg.Pprof}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -229,6 +230,9 @@ func (s *Server) build() *fiber.App {
 	}
 	if s.deps.Purger != nil {
 		post(Operate, "/events/purge", s.purge)
+	}
+	if s.pprof {
+		app.Get("/debug/pprof/:profile", may(Operate), s.profile)
 	}
 	if s.deps.Reload != nil {
 		app.Post("/-/reload", may(Operate), s.reload)

@@ -239,6 +239,15 @@ func (w *purge) incident(ctx context.Context, row int64, of int) error {
 func (w *purge) forget(ctx context.Context, row int64, what string) (more bool, err error) {
 	id := formatID(incidentID, row)
 	err = w.change(ctx, what, func(t *tx) error {
+		more = false
+		var busy bool
+		err := t.row("SELECT "+busyIncident+" FROM incidents i WHERE id = ?", []any{row}, &busy)
+		if errors.Is(err, sql.ErrNoRows) || busy { // it has come back meanwhile, or is gone
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 		for _, part := range []struct {
 			query string
 			args  []any
@@ -272,12 +281,7 @@ func (w *purge) forget(ctx context.Context, row int64, what string) (more bool, 
 func (t *tx) forgetIncident(row int64) error {
 	var doc []byte
 	var version int64
-	var busy bool
-	err := t.row("SELECT version, doc, "+busyIncident+" FROM incidents i WHERE id = ?", []any{row}, &version, &doc, &busy)
-	if errors.Is(err, sql.ErrNoRows) || busy { // it has come back meanwhile
-		return nil
-	}
-	if err != nil {
+	if err := t.row("SELECT version, doc FROM incidents WHERE id = ?", []any{row}, &version, &doc); err != nil {
 		return err
 	}
 	i, err := decodeIncident(doc, version)
