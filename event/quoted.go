@@ -1,9 +1,6 @@
 package event
 
-import (
-	"regexp"
-	"strings"
-)
+import "strings"
 
 // Quoted is an error in the words of another system, which may repeat what it
 // was sent. People are shown them; a log is not (see Unquoted).
@@ -21,15 +18,11 @@ type Quoter interface{ Quotes() []string }
 // withheld stands for what a log leaves out.
 const withheld = "(withheld)"
 
-// codeWord is a word that a system has for a cause, such as invalid_auth: it
-// tells nothing about anybody's business.
-var codeWord = regexp.MustCompile(`^[a-z][a-z_]{0,60}$`)
-
 // Unquoted is an error's text without what it quotes, for logs.
 func Unquoted(err error) string {
 	text := err.Error()
 	for _, quote := range quotesOf(err, nil) {
-		if quote != "" && !codeWord.MatchString(quote) {
+		if quote != "" {
 			text = strings.ReplaceAll(text, quote, withheld)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -60,7 +61,7 @@ func TestAFullStoreIsToldAndShown(t *testing.T) {
 				t.Errorf("told are %+v, want one about %s", own.told, tt.subject)
 			}
 			page := httptest.NewRecorder()
-			metrics.handler().ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+			metrics.handler().ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 			if line := `bridge_store_full{bound="` + bound + `"} 1`; !strings.Contains(page.Body.String(), line) {
 				t.Errorf("the metrics lack %s", line)
 			}

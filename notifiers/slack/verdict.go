@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -90,8 +91,16 @@ func (r *refusal) Error() string {
 	return text
 }
 
-// Quotes implements event.Quoter.
-func (r *refusal) Quotes() []string { return []string{r.word, r.detail} }
+// codeWord is what Slack has for a cause: it tells of nobody's business.
+var codeWord = regexp.MustCompile(`^[a-z][a-z_]{0,60}$`)
+
+// Quotes implements event.Quoter. A webhook's word may be a whole page.
+func (r *refusal) Quotes() []string {
+	if codeWord.MatchString(r.word) {
+		return []string{r.detail}
+	}
+	return []string{r.word, r.detail}
+}
 
 func refusalOf(err error) *refusal {
 	var r *refusal
