@@ -83,6 +83,7 @@ func (c *Config) check(b *book) {
 		below("")("admin.listen", "is also server.listen; give the admin listener an address of its own")
 	}
 	c.checkSources(b, below)
+	c.checkRedact(below("store"))
 	c.checkNotifiers(b, below)
 	c.checkReconcile(below)
 	c.checkRemediations(b)
@@ -103,6 +104,23 @@ func (c *Config) checkSources(b *book, below func(string) func(path, text string
 			below(at)("verify.signed", "holds {url}: set verify.url, or server.public_url as the sender calls it")
 		}
 		s.Verify.Warnings(time.Now(), func(path, text string) { b.problem(join(at+".verify", path), text, true) })
+	}
+}
+
+// checkRedact refuses paths that would leave events without their type.
+func (c *Config) checkRedact(report func(path, text string)) {
+	for i, text := range c.Store.Redact {
+		at := fmt.Sprintf("redact[%d]", i)
+		if _, err := mapping.ParsePath(text); err != nil {
+			report(at, err.Error())
+			continue
+		}
+		for k := range c.Sources {
+			if found := c.Sources[k].Mapping.TypeCovered(text); found != "" {
+				report(at, fmt.Sprintf("%q would blank %s, where source %q looks for an event's type; name what is below it", text, found, c.Sources[k].Name))
+				break
+			}
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"datasync-bridge/notifiers/terminal"
 	"datasync-bridge/outbound"
 	"datasync-bridge/receiver"
+	"datasync-bridge/receiver/mapping"
 	"datasync-bridge/routing"
 	"datasync-bridge/routing/calendar"
 	"datasync-bridge/store"
@@ -166,6 +167,12 @@ func environment(pairs []string) func(string) (string, bool) {
 
 // ShortHash is the beginning of Hash, for people.
 func (c *Config) ShortHash() string { return c.Hash[:min(12, len(c.Hash))] }
+
+// Redaction is what store.redact blanks, nil for nothing.
+func (c *Config) Redaction() *mapping.Redaction {
+	r, _ := mapping.NewRedaction(c.Store.Redact) // a load has refused every fault
+	return r
+}
 
 // Routing is the part that routing compiles.
 func (c *Config) Routing() routing.Config {

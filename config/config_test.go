@@ -413,3 +413,12 @@ func TestEveryKeyOfTheRoomsCanBeDecoded(t *testing.T) {
 	}
 	walk("", reflect.TypeFor[config.Config]())
 }
+
+func TestARedactionThatWouldTakeTheTypeIsRefused(t *testing.T) {
+	text := strings.Replace(small, "sources:", "store: {redact: [data.partner.name, \"a[b\", event]}\nsources:", 1)
+	want := `config.yaml:2:37: store.redact[1]: "a[b": write a condition as key[field=value]
+config.yaml:2:44: store.redact[2]: "event" would blank event.type, where source "datasync" looks for an event's type; name what is below it`
+	if got := faultsOf(t, text, config.Options{}); strings.TrimSpace(got) != want {
+		t.Errorf("faults:\n%s\nwant:\n%s", got, want)
+	}
+}

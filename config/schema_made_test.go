@@ -17,7 +17,6 @@ import (
 
 	"datasync-bridge/config"
 	"datasync-bridge/event"
-	"datasync-bridge/receiver"
 	"datasync-bridge/routing"
 	"datasync-bridge/routing/incident"
 )
@@ -204,7 +203,7 @@ func ofType(t reflect.Type) *jsonschema.Schema {
 		return duration(`^\s*`+spanPart+`\s*$|^0$`, "30s", "15m", "4h", "7d")
 	case reflect.TypeFor[event.Span]():
 		return duration(`^\s*`+spanPart+`\s*$|^never$`, "30m", "72h", "never")
-	case reflect.TypeFor[receiver.Size]():
+	case reflect.TypeFor[event.Size]():
 		return text(`^[0-9]+\s*([KMG]i?)?B$`, "64KiB", "1MiB")
 	case reflect.TypeFor[time.Time]():
 		return text("^"+instant+"$", "2026-12-31T00:00:00Z")

@@ -222,6 +222,12 @@ func cause(err error) error {
 	return err
 }
 
+// What is read by an id, which stands behind it.
+const (
+	readPartner     = "read partner "
+	readTransaction = "read transaction "
+)
+
 // redact takes out what an answer may have echoed.
 func (c *Client) redact(text string, secrets ...string) string {
 	return replaceAll(text, event.Secret("").String(), append(secrets, c.cfg.ClientSecret.Reveal())...)

@@ -73,6 +73,17 @@ func (e *Error) Reason() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// Quotes implements event.Quoter: Datasync's own words, and the id of what was
+// asked for.
+func (e *Error) Quotes() []string {
+	for _, op := range []string{readPartner, readTransaction} {
+		if id, ok := strings.CutPrefix(e.Op, op); ok {
+			return []string{e.Message, id}
+		}
+	}
+	return []string{e.Message}
+}
+
 // Advice says what kind of fault this is and what to do next, in one or two
 // sentences for the one who called.
 func (e *Error) Advice() string {

@@ -2,12 +2,14 @@ package datasync_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"datasync-bridge/datasync"
+	"datasync-bridge/event"
 )
 
 func TestAdviceNamesTheFaultAndTheNextStep(t *testing.T) {
@@ -72,5 +74,15 @@ func TestAdviceNamesTheFaultAndTheNextStep(t *testing.T) {
 func status(n int) func() (*http.Response, error) {
 	return func() (*http.Response, error) {
 		return reply(n, `{"request_id":"req_1"}`, "Retry-After", "7", "Location", "/"), nil
+	}
+}
+
+func TestALogTellsNeitherIDsNorWhatDatasyncSaid(t *testing.T) {
+	for _, op := range []string{"read partner canary", "read transaction canary", "list transactions"} {
+		err := &datasync.Error{Op: op, Kind: datasync.Server, Status: 500, RequestID: "req_1", Message: "no canary here"}
+		got := event.Unquoted(fmt.Errorf("enrich: %w", err))
+		if strings.Contains(got, "canary") || !strings.Contains(got, "500") || !strings.Contains(got, "req_1") || !strings.Contains(got, strings.TrimSuffix(op, " canary")) {
+			t.Errorf("%s is logged as %q", op, got)
+		}
 	}
 }

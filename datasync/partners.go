@@ -48,7 +48,7 @@ type Certificate struct {
 
 // Partner reads one trading partner.
 func (c *Client) Partner(ctx context.Context, id string) (Partner, error) {
-	op := "read partner " + clean(id, maxID)
+	op := readPartner + clean(id, maxID)
 	if err := checkID(id); err != nil {
 		return Partner{}, &Error{Op: op, Kind: Payload, Err: err}
 	}

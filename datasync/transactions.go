@@ -149,7 +149,7 @@ func (c *Client) CanReadOne() bool { return c.cfg.Transactions.One != "" }
 // Transaction reads one transaction where CanReadOne. An answer that is not
 // about that transaction is an error.
 func (c *Client) Transaction(ctx context.Context, id string) (Transaction, error) {
-	op := "read transaction " + clean(id, maxID)
+	op := readTransaction + clean(id, maxID)
 	if !c.CanReadOne() {
 		return Transaction{}, &Error{Op: op, Kind: Payload, Message: "where one is read is not configured; set datasync.transactions.one, such as /transactions/{id}"}
 	}

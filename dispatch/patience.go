@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -58,6 +59,15 @@ type panicked struct {
 }
 
 func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
+// Quotes implements event.Quoter: but for Go's own, a panic's text may hold what
+// an event told.
+func (p *panicked) Quotes() []string {
+	if _, ok := p.value.(runtime.Error); ok {
+		return nil
+	}
+	return []string{fmt.Sprint(p.value)}
+}
 
 // guarded calls do and turns a panic into an error.
 func guarded(do func() error) (err error) {

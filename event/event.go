@@ -23,6 +23,9 @@ type Received struct {
 	// BodyHash is the SHA-256 of the raw body. The same Key with another
 	// BodyHash is a conflict.
 	BodyHash [32]byte
+	// KeptHash is the SHA-256 of Body where that is not what was received,
+	// because values in it were blanked or all of it is withheld; zero where it is.
+	KeptHash [32]byte
 	// ForeignID is the sender's id as text; empty where there is none.
 	ForeignID string
 	// Type is the type as sent, "" when quarantined.
@@ -79,11 +82,13 @@ type Stored struct {
 type State string
 
 // An event is pending until its decision is committed with all that follows
-// from it (planned), or until planning has failed three times (parked).
+// from it (planned), or until planning has failed three times (parked). A purged
+// one is known by its key and hash only.
 const (
 	Pending State = "pending"
 	Planned State = "planned"
 	Parked  State = "parked"
+	Purged  State = "purged"
 )
 
 // Origin tells how an event reached the bridge.

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"datasync-bridge/event"
 )
 
 // maxAnswer bounds how much of an answer is read: far more than either medium
@@ -149,7 +151,7 @@ func Redact(err error, secrets ...string) error {
 	if text == err.Error() {
 		return err
 	}
-	clean := errors.New(text)
+	clean := event.Quoted(text) // whatever else it quoted is no longer known
 	wait, pause := RetryAfter(err)
 	switch {
 	case IsPermanent(err):

@@ -26,22 +26,24 @@ type answer struct {
 }
 
 var (
-	notFound      = answer{status: fiber.StatusNotFound, code: "not_found"}
-	wrongMethod   = answer{status: fiber.StatusMethodNotAllowed, code: "method_not_allowed"}
-	encoded       = answer{status: fiber.StatusUnsupportedMediaType, code: "unsupported_content_encoding"}
-	tooLarge      = answer{status: fiber.StatusRequestEntityTooLarge, code: "body_too_large", hangUp: true}
-	tooManyHeader = answer{status: fiber.StatusRequestHeaderFieldsTooLarge, code: "headers_too_large", hangUp: true}
-	tooSlow       = answer{status: fiber.StatusRequestTimeout, code: "request_timeout", hangUp: true}
-	incomplete    = answer{status: fiber.StatusBadRequest, code: "body_incomplete", hangUp: true}
-	malformed     = answer{status: fiber.StatusBadRequest, code: "malformed_request", hangUp: true}
-	internal      = answer{status: fiber.StatusInternalServerError, code: "internal_error"}
-	noRoom        = answer{status: fiber.StatusServiceUnavailable, code: "busy", retry: time.Second, hangUp: true}
-	busy          = answer{status: fiber.StatusServiceUnavailable, code: "busy", retry: time.Second}
-	unavailable   = answer{status: fiber.StatusServiceUnavailable, code: "unavailable", retry: 5 * time.Second}
-	closing       = answer{status: fiber.StatusServiceUnavailable, code: "shutting_down", retry: 5 * time.Second, hangUp: true}
-	healthy       = answer{status: fiber.StatusOK, code: "ok"}
-	ready         = answer{status: fiber.StatusOK, code: "ready"}
-	notReady      = answer{status: fiber.StatusServiceUnavailable, code: "not_ready", retry: 5 * time.Second}
+	notFound       = answer{status: fiber.StatusNotFound, code: "not_found"}
+	wrongMethod    = answer{status: fiber.StatusMethodNotAllowed, code: "method_not_allowed"}
+	encoded        = answer{status: fiber.StatusUnsupportedMediaType, code: "unsupported_content_encoding"}
+	tooLarge       = answer{status: fiber.StatusRequestEntityTooLarge, code: "body_too_large", hangUp: true}
+	tooManyHeader  = answer{status: fiber.StatusRequestHeaderFieldsTooLarge, code: "headers_too_large", hangUp: true}
+	tooSlow        = answer{status: fiber.StatusRequestTimeout, code: "request_timeout", hangUp: true}
+	incomplete     = answer{status: fiber.StatusBadRequest, code: "body_incomplete", hangUp: true}
+	malformed      = answer{status: fiber.StatusBadRequest, code: "malformed_request", hangUp: true}
+	internal       = answer{status: fiber.StatusInternalServerError, code: "internal_error"}
+	noRoom         = answer{status: fiber.StatusServiceUnavailable, code: "busy", retry: time.Second, hangUp: true}
+	busy           = answer{status: fiber.StatusServiceUnavailable, code: "busy", retry: time.Second}
+	storeFull      = answer{status: fiber.StatusServiceUnavailable, code: "store_full", retry: time.Minute}
+	quarantineFull = answer{status: fiber.StatusServiceUnavailable, code: "quarantine_full", retry: time.Minute}
+	unavailable    = answer{status: fiber.StatusServiceUnavailable, code: "unavailable", retry: 5 * time.Second}
+	closing        = answer{status: fiber.StatusServiceUnavailable, code: "shutting_down", retry: 5 * time.Second, hangUp: true}
+	healthy        = answer{status: fiber.StatusOK, code: "ok"}
+	ready          = answer{status: fiber.StatusOK, code: "ready"}
+	notReady       = answer{status: fiber.StatusServiceUnavailable, code: "not_ready", retry: 5 * time.Second}
 )
 
 func unauthenticated(code signature.Code) answer {

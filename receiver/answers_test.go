@@ -2,6 +2,7 @@ package receiver_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -167,6 +168,8 @@ func TestStoreFaultsAre503WithRetryAfter(t *testing.T) {
 	}{
 		{event.ErrBusy, "busy"},
 		{event.ErrUnavailable, "unavailable"},
+		{fmt.Errorf("keep: %w", event.ErrFull), "store_full"},
+		{event.ErrQuarantineFull, "quarantine_full"},
 		{errors.New("disk on fire at /secret/path"), "unavailable"},
 	} {
 		b.inbox.fail(tt.err)

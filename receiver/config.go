@@ -22,9 +22,9 @@ type Config struct {
 	// PublicURL is what Datasync calls, without the path.
 	PublicURL string `koanf:"public_url" expand:"true"`
 	// BodyLimit bounds one body. Default 1MiB.
-	BodyLimit Size `koanf:"body_limit"`
+	BodyLimit event.Size `koanf:"body_limit"`
 	// InFlight bounds the bytes of all bodies being read; above it 503. Default 32MiB.
-	InFlight Size `koanf:"in_flight"`
+	InFlight event.Size `koanf:"in_flight"`
 	// ReadTimeout bounds one request, headers and body. Default 10s.
 	ReadTimeout time.Duration `koanf:"read_timeout"`
 	// Concurrency bounds open connections. Default 2048.

@@ -100,6 +100,10 @@ func (h *hook) take(c *fiber.Ctx) (a answer, eventID string, err error) {
 	switch {
 	case errors.Is(err, event.ErrBusy):
 		return busy, "", err
+	case errors.Is(err, event.ErrFull):
+		return storeFull, "", err
+	case errors.Is(err, event.ErrQuarantineFull):
+		return quarantineFull, "", err
 	case err != nil:
 		return unavailable, "", err
 	}

@@ -4,12 +4,30 @@ package store
 import (
 	"fmt"
 	"time"
+
+	"datasync-bridge/event"
 )
 
 // Config is the store section.
 type Config struct {
 	SQLite SQLite `koanf:"sqlite"`
 	Retain Retain `koanf:"retain"`
+	// MaxSize bounds what the store holds, with its log: above it new events are
+	// answered 503, until retention or a purge has made room. All else goes on, so
+	// leave room on the disk beyond it. Default none; at least 64MiB.
+	MaxSize event.Size `koanf:"max_size"`
+	// Quarantine bounds what cannot be mapped.
+	Quarantine Quarantine `koanf:"quarantine"`
+	// Redact lists payload paths, in the form of mapping.paths, whose values are
+	// blanked before a body is kept: no rule, message or query finds them.
+	Redact []string `koanf:"redact"`
+}
+
+// Quarantine is the part of the store for authentic events that cannot be mapped.
+type Quarantine struct {
+	// MaxSize bounds their bodies together: above it new ones are answered 503,
+	// and all others are taken. Default a quarter of store.max_size.
+	MaxSize event.Size `koanf:"max_size"`
 }
 
 // SQLite places the one file.
@@ -38,6 +56,8 @@ const (
 	defaultIncidents = 400 * day
 	// leastEvents is the shortest time in which a sender may still repeat itself.
 	leastEvents = 14 * day
+	// leastSize holds an empty store, its log, and some hours of events.
+	leastSize = 64 << 20
 )
 
 // WithDefaults returns the configuration with what was left out filled in.
@@ -55,6 +75,9 @@ func (c Config) WithDefaults() Config {
 	if c.Retain.Incidents == 0 {
 		c.Retain.Incidents = max(defaultIncidents, c.Retain.Events)
 	}
+	if c.Quarantine.MaxSize == 0 {
+		c.Quarantine.MaxSize = c.MaxSize / 4
+	}
 	return c
 }
 
@@ -63,6 +86,12 @@ func (c Config) WithDefaults() Config {
 func (c Config) Validate(report func(path, problem string)) {
 	if c.SQLite.Queue < 1 {
 		report("sqlite.queue", fmt.Sprintf("must be above zero (got %d)", c.SQLite.Queue))
+	}
+	if c.MaxSize != 0 && c.MaxSize < leastSize {
+		report("max_size", fmt.Sprintf("must be at least 64MiB (got %s); an empty store with its log takes a third of that", c.MaxSize))
+	}
+	if c.MaxSize != 0 && c.Quarantine.MaxSize > c.MaxSize {
+		report("quarantine.max_size", fmt.Sprintf("must be at most store.max_size, %s (got %s)", c.MaxSize, c.Quarantine.MaxSize))
 	}
 	if c.Retain.Events < leastEvents {
 		report("retain.events", fmt.Sprintf("must be at least 14d, because a repeated event is recognised only while the first is kept (got %s)", c.Retain.Events))

@@ -22,6 +22,9 @@ func TestDefaultsFillOnlyWhatWasLeftOut(t *testing.T) {
 	if diff := cmp.Diff(set, set.WithDefaults()); diff != "" {
 		t.Errorf("what is set was changed (-want +got):\n%s", diff)
 	}
+	if got := (Config{MaxSize: 1 << 30}).WithDefaults().Quarantine.MaxSize; got != 256<<20 {
+		t.Errorf("the quarantine's part of 1GiB: %s, want 256MiB", got)
+	}
 	if got := (Config{Retain: Retain{Events: 500 * day}}).WithDefaults().Retain.Incidents; got != 500*day {
 		t.Errorf("incidents beside events of 500 days: %s, want the same", got)
 	}
@@ -37,6 +40,9 @@ func TestValidateReportsAllFaultsWithTheirPaths(t *testing.T) {
 		{"a negative queue", Config{SQLite: SQLite{Queue: -1}}, []string{"sqlite.queue"}},
 		{"events kept too short", Config{Retain: Retain{Events: 13 * day}}, []string{"retain.events"}},
 		{"incidents shorter than events", Config{Retain: Retain{Incidents: 89 * day}}, []string{"retain.incidents"}},
+		{"a size that an empty store may have", Config{MaxSize: 64<<20 - 1}, []string{"max_size"}},
+		{"a quarantine larger than all", Config{MaxSize: 1 << 30, Quarantine: Quarantine{MaxSize: 2 << 30}}, []string{"quarantine.max_size"}},
+		{"a quarantine alone", Config{Quarantine: Quarantine{MaxSize: 1 << 20}}, nil},
 		{"all at once", Config{SQLite: SQLite{Queue: -5}, Retain: Retain{Events: time.Hour, Incidents: time.Minute}},
 			[]string{"sqlite.queue", "retain.events", "retain.incidents"}},
 	} {

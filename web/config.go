@@ -19,6 +19,9 @@ type Config struct {
 	// Hosts are names that the Host header may carry besides loopback, the host
 	// in Listen and the address that was called.
 	Hosts []string `koanf:"hosts"`
+	// Pprof serves Go's profiles at /debug/pprof/ to users with the role operate:
+	// heap, goroutine and so on, and profile for the processor. Default false.
+	Pprof bool `koanf:"pprof"`
 }
 
 // TLS names the files of a certificate and its key.

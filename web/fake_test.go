@@ -31,6 +31,7 @@ type fake struct {
 	err     error
 	panics  bool
 	silence incident.Silence
+	purge   incident.Purge
 }
 
 func found[V any](f *fake, id, want string, v V) (V, error) {
@@ -120,6 +121,10 @@ func (f *fake) RetryDelivery(_ context.Context, id, by string) error {
 func (f *fake) Audit(_ context.Context, filter incident.Filter) ([]incident.Audit, error) {
 	return listed(f, filter, incident.Audit{ID: 7, At: clock, Actor: "ana", Action: incident.AuditResolved, Subject: "in_1", Hash: "ab"})
 }
+func (f *fake) Purge(_ context.Context, p incident.Purge, by string) (incident.Purged, error) {
+	f.purge = p
+	return incident.Purged{Events: 3, LeftIncidents: 1, Open: []string{"in_1"}, Next: "e 7"}, f.do("purge", p.Partner, "par_1", by, p.Why)
+}
 func (f *fake) Approve(_ context.Context, ids []string, by, why string) error {
 	return f.do("approve "+strings.Join(ids, " "), ids[0], "rn_1", by, why)
 }
@@ -196,7 +201,7 @@ func start(t *testing.T, cfg web.Config, o web.Options) *bench {
 	b := &bench{fake: &fake{}, log: &bytes.Buffer{}}
 	o.Log = slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s, err := web.New(cfg.WithDefaults(), web.Deps{
-		Reader: b.fake, Operator: b.fake, Desk: b.fake, Silencer: b.fake,
+		Reader: b.fake, Operator: b.fake, Desk: b.fake, Silencer: b.fake, Purger: b.fake,
 		Ready:  func(context.Context) error { return b.ready },
 		Status: func(context.Context) (view.Status, error) { return view.Status{Version: "v1", Ready: true}, nil },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

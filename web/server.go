@@ -104,6 +104,12 @@ type Silencer interface {
 	Silences(ctx context.Context) ([]incident.Silence, error)
 }
 
+// Purger takes away what is kept of a partner's events, step by step, in a
+// person's name. Its refusals are told to the person, as the Operator's are.
+type Purger interface {
+	Purge(ctx context.Context, p incident.Purge, by string) (incident.Purged, error)
+}
+
 // Deps is what the server speaks for.
 type Deps struct {
 	Reader   Reader
@@ -111,6 +117,8 @@ type Deps struct {
 	Desk     Desk
 	// Silencer may be nil: silences then have no address.
 	Silencer Silencer
+	// Purger may be nil: it then has no address.
+	Purger Purger
 	// Reload puts the configuration's file in force, in a person's name. Its
 	// refusals are told to the person. It may be nil: it then has no address.
 	Reload func(ctx context.Context, by string) (view.Reload, error)
@@ -145,12 +153,13 @@ type Server struct {
 	hosts map[string]bool
 	users []user
 	tls   *tls.Config
+	pprof bool
 	app   *fiber.App
 }
 
 // New makes the server and, where no users are configured, its token file.
 func New(cfg Config, d Deps, o Options) (*Server, error) {
-	s := &Server{deps: d, log: o.Log, hosts: allowedHosts(cfg)}
+	s := &Server{deps: d, log: o.Log, hosts: allowedHosts(cfg), pprof: cfg.Pprof}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -218,6 +227,12 @@ func (s *Server) build() *fiber.App {
 		get("/silences", s.silences)
 		post(Operate, "/silences", s.addSilence)
 		post(Operate, "/silences/:id/expire", s.expireSilence)
+	}
+	if s.deps.Purger != nil {
+		post(Operate, "/events/purge", s.purge)
+	}
+	if s.pprof {
+		app.Get("/debug/pprof/:profile", may(Operate), s.profile)
 	}
 	if s.deps.Reload != nil {
 		app.Post("/-/reload", may(Operate), s.reload)

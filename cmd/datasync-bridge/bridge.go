@@ -32,6 +32,7 @@ type bridge struct {
 	cfg       *config.Config
 	log       *slog.Logger
 	store     *sqlite.Store
+	inbox     inbox // the store, as what arrives goes into it
 	live      *live
 	dispatch  *dispatch.Dispatcher
 	reloader  *reloader
@@ -62,6 +63,7 @@ func assemble(ctx context.Context, cfg *config.Config, terminal io.Writer, log *
 	if b.store, err = sqlite.Open(ctx, cfg.Store, sqlite.Options{Log: log, Now: wallClock}); err != nil {
 		return nil, err
 	}
+	b.inbox = inbox{b.store, cfg.Redaction()}
 	if err := b.wire(ctx, terminal); err != nil {
 		return nil, errors.Join(err, b.store.Close())
 	}
@@ -91,7 +93,7 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	}
 	b.wireOwn(client)
 	var err error
-	b.receiver, err = receiver.New(b.cfg.Server, b.cfg.Sources, b.store, receiver.Options{
+	b.receiver, err = receiver.New(b.cfg.Server, b.cfg.Sources, b.inbox, receiver.Options{
 		Ready: b.ready, Log: b.log, Observe: b.answered, Now: wallClock,
 	})
 	if err != nil {
@@ -103,6 +105,7 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 		Operator: b.dispatch,
 		Desk:     b.desk,
 		Silencer: b.silencer,
+		Purger:   purger{b.store, b.live},
 		Reload:   b.reloader.reload,
 		Ready:    b.store.Ready,
 		Status:   b.status,
@@ -168,14 +171,14 @@ func (b *bridge) well(ctx context.Context) error {
 // wirePolling makes what asks Datasync by itself.
 func (b *bridge) wirePolling(api *datasync.Client) (err error) {
 	if e := b.cfg.Datasync.Enrich; e != nil {
-		b.enricher = enrich.New(*e, b.cfg.ReminderSource(), b.store, b.live, api, enrich.Options{
+		b.enricher = enrich.New(*e, b.cfg.ReminderSource(), b.inbox, b.live, api, enrich.Options{
 			Log: b.log, Observer: b.metrics.partners.observer(),
 		})
 	}
 	if r := b.cfg.Datasync.Reconcile; r != nil {
 		polled := *r
 		polled.Source = b.cfg.PolledSource()
-		b.poller, err = reconcile.New(polled, b.store, api, reconcile.Options{
+		b.poller, err = reconcile.New(polled, b.inbox, api, reconcile.Options{
 			Log: b.log, Observer: b.metrics.polls.observer(), Traffic: b.arrivals,
 		})
 	}

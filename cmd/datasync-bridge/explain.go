@@ -112,10 +112,10 @@ func fileEvent(cfg *config.Config, path, source string) (event.Stored, error) {
 	sum := sha256.Sum256(body)
 	return event.Stored{
 		ID: "ev_evaluated_now", Status: event.Accepted, State: event.Pending,
-		Received: event.Received{
+		Received: cfg.Redaction().Kept(event.Received{
 			Source: from.Name, Environment: from.Environment, Key: sum, BodyHash: sum,
 			Origin: event.OriginWebhook, Authentic: from.Verify.Scheme != "none", ReceivedAt: time.Now(), Body: body,
-		},
+		}),
 	}, nil
 }
 

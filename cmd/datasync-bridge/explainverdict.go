@@ -22,6 +22,8 @@ func (a *account) verdict() string {
 		return fmt.Sprintf("PARKED after %d failed plans: defaults.notify was told; the event is kept", st.Failures)
 	case st.State == event.Pending:
 		return fmt.Sprintf("PENDING: accepted %s and kept; serve has not planned it yet", a.face.hint(st.ReceivedAt))
+	case st.State == event.Purged:
+		return "PURGED: what it said was taken away; what was decided and who was told stands below"
 	case st.Quarantine != "":
 		return fmt.Sprintf("NOT PAGED: quarantined, because %s; kept, and told to %s as a note", st.Quarantine, a.names())
 	case d.DroppedBy != "":

@@ -78,12 +78,7 @@ func newMetrics(s *sqlite.Store) *metrics {
 func (m *metrics) watchAPI(healthy func() bool) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "bridge_datasync_up", Help: "1 while Datasync's API is called, 0 while it is left alone after failures."},
-		func() float64 {
-			if healthy() {
-				return 1
-			}
-			return 0
-		}))
+		func() float64 { return oneIf(healthy()) }))
 }
 
 func (m *metrics) handler() http.Handler {
@@ -131,12 +126,14 @@ var (
 	runsUnknown   = prometheus.NewDesc("bridge_runs_unknown", "Runs that may have acted, and of which nobody knows.", nil, nil)
 	storeQueue    = prometheus.NewDesc("bridge_store_queue", "Callers that wait for the store's writer.", nil, nil)
 	storeBytes    = prometheus.NewDesc("bridge_store_bytes", "Size of the store's files.", []string{"file"}, nil)
+	storeHeld     = prometheus.NewDesc("bridge_store_held_bytes", "What counts against store.max_size: pages in use, and the log.", nil, nil)
+	storeFull     = prometheus.NewDesc("bridge_store_full", "1 while new events are refused because a bound is reached: max_size or quarantine.", []string{"bound"}, nil)
 	storeUp       = prometheus.NewDesc("bridge_store_ready", "1 while the store can keep events.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (w waiting) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pendingEvents, pendingAge, parkedEvents, openIncidents, runsAwaiting, runsUnknown, queuedByName, deadByName, queuedAge, storeQueue, storeBytes, storeUp} {
+	for _, d := range []*prometheus.Desc{pendingEvents, pendingAge, parkedEvents, openIncidents, runsAwaiting, runsUnknown, queuedByName, deadByName, queuedAge, storeQueue, storeBytes, storeHeld, storeFull, storeUp} {
 		to <- d
 	}
 }
@@ -153,11 +150,7 @@ func (w waiting) Collect(to chan<- prometheus.Metric) {
 		gauge(storeUp, 0)
 		return
 	}
-	ready := 1.0
-	if w.store.Ready(ctx) != nil {
-		ready = 0
-	}
-	gauge(storeUp, ready)
+	gauge(storeUp, oneIf(w.store.Ready(ctx) == nil))
 	gauge(pendingEvents, float64(stats.Pending))
 	gauge(pendingAge, age(w.store, stats.OldestPending))
 	gauge(parkedEvents, float64(stats.Parked))
@@ -174,6 +167,16 @@ func (w waiting) Collect(to chan<- prometheus.Metric) {
 	gauge(storeQueue, float64(stats.Queue))
 	gauge(storeBytes, float64(stats.Size), "database")
 	gauge(storeBytes, float64(stats.Log), "wal")
+	gauge(storeHeld, float64(stats.Held))
+	gauge(storeFull, oneIf(stats.Full), "max_size")
+	gauge(storeFull, oneIf(stats.QuarantineFull), "quarantine")
+}
+
+func oneIf(holds bool) float64 {
+	if holds {
+		return 1
+	}
+	return 0
 }
 
 func age(s *sqlite.Store, since time.Time) float64 {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"datasync-bridge/config"
+	"datasync-bridge/event"
 )
 
 // Exit codes of every command.
@@ -171,7 +172,7 @@ func (c *cli) logger() (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(c.logLevel)); err != nil {
 		return nil, usagef("--log-level: %q is none of debug, info, warn, error", c.logLevel)
 	}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: withoutQuotes}
 	switch c.logFormat {
 	case "json":
 		return slog.New(slog.NewJSONHandler(c.err, options)), nil
@@ -179,6 +180,15 @@ func (c *cli) logger() (*slog.Logger, error) {
 		return slog.New(slog.NewTextHandler(c.err, options)), nil
 	}
 	return nil, usagef("--log-format: %q is neither text nor json", c.logFormat)
+}
+
+// withoutQuotes keeps what an error quotes of others out of the log: they may
+// repeat what an event told. It is kept with the delivery or the run.
+func withoutQuotes(_ []string, a slog.Attr) slog.Attr {
+	if err, ok := a.Value.Any().(error); ok {
+		a.Value = slog.StringValue(event.Unquoted(err))
+	}
+	return a
 }
 
 func (c *cli) versionCommand() *cobra.Command {

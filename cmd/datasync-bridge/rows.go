@@ -17,8 +17,8 @@ import (
 )
 
 func (c *cli) eventsCommand() *cobra.Command {
-	return listing[event.Stored, view.Event]{
-		name: "events", one: "ev_0000000000000", short: "List and show received events",
+	cmd := listing[event.Stored, view.Event]{
+		name: "events", one: "ev_0000000000000", short: "List, show and purge received events",
 		states:  view.EventStates,
 		columns: []string{"ID", "RECEIVED", "TYPE", "STATUS", "STATE", "INCIDENT", "AGAIN"},
 		row: func(e event.Stored) []string {
@@ -32,6 +32,8 @@ func (c *cli) eventsCommand() *cobra.Command {
 		},
 		print: printEvent,
 	}.command(c)
+	cmd.AddCommand(c.purgeCommand())
+	return cmd
 }
 
 func (c *cli) incidentsCommand() *cobra.Command {

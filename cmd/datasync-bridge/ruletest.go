@@ -16,6 +16,7 @@ import (
 	"datasync-bridge/config"
 	"datasync-bridge/event"
 	"datasync-bridge/notifiers/terminal"
+	"datasync-bridge/receiver/mapping"
 	"datasync-bridge/routing"
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/trial"
@@ -122,7 +123,7 @@ func testWorld(cfg *config.Config) (*script.World, error) {
 	}
 	w := &script.World{
 		Trace: p.table.Trace, Notifiers: cfg.NotifierTraits(), Say: saying(cfg),
-		Open: testBridge(p),
+		Open: testBridge(p, cfg.Redaction()),
 		Matches: func(match map[string]any, report func(path, text string)) {
 			for _, problem := range routing.CheckSilence(cfg.Names(), match) {
 				if !problem.Warning {
@@ -145,7 +146,7 @@ func testWorld(cfg *config.Config) (*script.World, error) {
 }
 
 // testBridge opens a trial for one test, with silences of its own.
-func testBridge(p parts) func(time.Time, trial.Observer) script.Bridge {
+func testBridge(p parts, redaction *mapping.Redaction) func(time.Time, trial.Observer) script.Bridge {
 	return func(start time.Time, o trial.Observer) script.Bridge {
 		machine := *p.machine
 		added := &addedSilences{table: p.table, all: p.table.Silences(nil)}
@@ -153,6 +154,7 @@ func testBridge(p parts) func(time.Time, trial.Observer) script.Bridge {
 		return &silenceable{
 			Bridge:        trial.New(trial.Parts{Mapper: p.mapper, Router: p.table, Planner: &machine, Proposer: p.guard}, start, o),
 			addedSilences: added,
+			redaction:     redaction,
 		}
 	}
 }
@@ -161,6 +163,13 @@ func testBridge(p parts) func(time.Time, trial.Observer) script.Bridge {
 type silenceable struct {
 	*trial.Bridge
 	*addedSilences
+	redaction *mapping.Redaction
+}
+
+// Post implements script.Bridge: what arrives is kept as serve would keep it.
+func (s *silenceable) Post(st event.Stored) (incident.Decision, error) {
+	st.Received = s.redaction.Kept(st.Received)
+	return s.Bridge.Post(st)
 }
 
 // addedSilences are those of the file, and those that a test makes.

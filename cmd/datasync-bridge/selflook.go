@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -105,7 +106,7 @@ func (l *storeLook) health(ctx context.Context, _ func(kind, subject string) boo
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.store.Now()
-	if err := l.store.Ready(ctx); err != nil {
+	if err := l.store.Ready(ctx); err != nil && !errors.Is(err, event.ErrFull) {
 		l.refused, l.why = now, err.Error()
 		return nil, err // nothing can be kept: neither this nor its end
 	}
@@ -114,6 +115,11 @@ func (l *storeLook) health(ctx context.Context, _ func(kind, subject string) boo
 			"events were answered 503 until about %s UTC, because the store could not be written: %s; Datasync sends them again",
 			l.refused.UTC().Format("15:04"), l.why), event.Production})
 	}
+	full, err := l.full(ctx)
+	if err != nil {
+		return list, err
+	}
+	list = append(list, full...)
 	free, all, err := l.space()
 	if err != nil {
 		return list, err
@@ -121,6 +127,25 @@ func (l *storeLook) health(ctx context.Context, _ func(kind, subject string) boo
 	if free < fewBytes && all > 0 && free*100/all < fewPercent {
 		list = append(list, trouble{storeDegraded, "disk", fmt.Sprintf(
 			"%d MiB are free on the store's disk; when it is full, events are answered 503", free>>20), event.Production})
+	}
+	return list, nil
+}
+
+// full finds bounds that the store has reached.
+func (l *storeLook) full(ctx context.Context) (list []trouble, err error) {
+	stats, err := l.store.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if stats.Full {
+		list = append(list, trouble{storeDegraded, "size", fmt.Sprintf(
+			"it holds %d MiB, as much as store.max_size allows, and new events are answered 503: raise it, "+
+				"shorten store.retain, or make room by `events purge`; Datasync sends them again", stats.Held>>20), event.Production})
+	}
+	if stats.QuarantineFull {
+		list = append(list, trouble{storeDegraded, "quarantine",
+			"events that cannot be mapped fill store.quarantine.max_size, and new ones are answered 503; all others are taken: " +
+				"`events list` shows them, and sources[].mapping says how they are read", event.Production})
 	}
 	return list, nil
 }

@@ -300,7 +300,7 @@ func (w *Worker) keep(ctx context.Context, p incident.Partner, replaced []incide
 		if _, err := w.store.Accept(ctx, m.Received(now)); err != nil {
 			return err
 		}
-		w.o.Log.Info("certificate", "type", m.Type, "partner", p.ID, "event", m.ForeignID)
+		w.o.Log.Info("certificate", "type", m.Type)
 		if w.o.Observer.Reminded != nil {
 			w.o.Observer.Reminded(m.Type)
 		}
@@ -359,7 +359,7 @@ func (w *Worker) editOpen(ctx context.Context, p incident.Partner, done []string
 		case errors.Is(err, event.ErrBusy), errors.Is(err, event.ErrUnavailable), ctx.Err() != nil:
 			return nil, err
 		case err != nil:
-			w.o.Log.Warn("open incidents could not be told what a partner is called", "partner", p.ID, "incidents", len(some), "err", err)
+			w.o.Log.Warn("open incidents could not be told what a partner is called", "incidents", len(some), "err", err)
 		}
 	}
 	return ids, nil

@@ -141,7 +141,7 @@ func (d *Desk) notApproved(ctx context.Context, run incident.Run, by, why, text 
 	if run.ID == "" { // it is about a whole list
 		line.Subject, err = "runs", fmt.Errorf("%w: %s", ErrRefused, text)
 	}
-	d.o.Log.Info("approval refused", "run", run.ID, "by", line.Actor, "reason", text)
+	d.o.Log.Info("approval refused", "run", run.ID, "by", line.Actor)
 	return errors.Join(err, d.store.Apply(ctx, incident.Plan{Audit: []incident.Audit{line}}))
 }
 

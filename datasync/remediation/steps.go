@@ -151,7 +151,7 @@ func (w *Worker) call(ctx context.Context, run incident.Run) incident.Run {
 	defer cancel()
 	answer, err := w.client.Run(ctx, run.Workflow, run.Params, run.Key)
 	run = settled(run, answer, err, w.store.Now(), rand.Float64())
-	w.o.Log.Info("run", "run", run.ID, "incident", run.Incident, "workflow", run.Workflow, "transaction", run.Transaction,
+	w.o.Log.Info("run", "run", run.ID, "incident", run.Incident, "workflow", run.Workflow,
 		"state", run.State, "attempt", run.Attempts, "request", run.RequestID, "err", err)
 	return run
 }
@@ -171,7 +171,7 @@ func (w *Worker) ask(ctx context.Context, run incident.Run) incident.Run {
 	case err != nil && now.Sub(run.CreatedAt) >= readFor:
 		return refusedBy(run, "the transaction could not be read: "+reason(err), now)
 	case err != nil:
-		w.o.Log.Info("a transaction could not be read; trying again", "run", run.ID, "transaction", run.Transaction, "err", err)
+		w.o.Log.Info("a transaction could not be read; trying again", "run", run.ID, "err", err)
 		run.NextAt = now.Add(patience(now.Sub(run.CreatedAt), 5*time.Second, 5*time.Minute))
 		return run
 	case why != "":

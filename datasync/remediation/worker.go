@@ -262,7 +262,7 @@ func (w *Worker) record(ctx context.Context, before, after incident.Run) error {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		err := w.apply(ctx, before, after)
 		if errors.Is(err, errMoved) {
-			w.o.Log.Warn("a run was changed by somebody else meanwhile", "run", after.ID, "state", after.State, "reason", after.Why)
+			w.o.Log.Warn("a run was changed by somebody else meanwhile", "run", after.ID, "state", after.State)
 			return nil
 		}
 		passing := errors.Is(err, incident.ErrConflict) || errors.Is(err, event.ErrBusy) || errors.Is(err, event.ErrUnavailable)

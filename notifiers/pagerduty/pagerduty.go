@@ -20,6 +20,7 @@ import (
 
 	"github.com/PagerDuty/go-pagerduty"
 
+	"datasync-bridge/event"
 	"datasync-bridge/notifiers"
 	"datasync-bridge/routing/incident"
 )
@@ -117,7 +118,7 @@ func verdict(call *notifiers.Call, err error) error {
 	if call.Status == 0 || call.Err != nil {
 		return call.Broken(err)
 	}
-	said := fmt.Errorf("pagerduty answered status %d: %s", call.Status, reasons(call))
+	said := fmt.Errorf("pagerduty answered status %d: %w", call.Status, event.Quoted(reasons(call)))
 	switch code := call.Status; {
 	case code == http.StatusAccepted:
 		return nil

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
+	"datasync-bridge/event"
 	"datasync-bridge/notifiers"
 )
 
@@ -89,6 +91,17 @@ func (r *refusal) Error() string {
 	return text
 }
 
+// codeWord is what Slack has for a cause: it tells of nobody's business.
+var codeWord = regexp.MustCompile(`^[a-z][a-z_]{0,60}$`)
+
+// Quotes implements event.Quoter. A webhook's word may be a whole page.
+func (r *refusal) Quotes() []string {
+	if codeWord.MatchString(r.word) {
+		return []string{r.detail}
+	}
+	return []string{r.word, r.detail}
+}
+
 func refusalOf(err error) *refusal {
 	var r *refusal
 	if errors.As(err, &r) {
@@ -128,7 +141,7 @@ func botVerdict(call *notifiers.Call, err error) error {
 	}
 	if bad := json.Unmarshal(call.Body, &answer); bad != nil || !answer.OK && answer.Error == "" {
 		// Something between us answered in Slack's place; what it did is anyone's guess.
-		return notifiers.Unclear(fmt.Errorf("slack answered 200 without its usual form: %s", call.Words()))
+		return notifiers.Unclear(fmt.Errorf("slack answered 200 without its usual form: %w", event.Quoted(call.Words())))
 	}
 	if answer.OK {
 		return nil
@@ -148,7 +161,7 @@ func webhookVerdict(call *notifiers.Call, err error) error {
 		if word == "ok" {
 			return nil
 		}
-		return notifiers.Unclear(fmt.Errorf("slack's webhook answered 200 but not ok: %s", word))
+		return notifiers.Unclear(fmt.Errorf("slack's webhook answered 200 but not ok: %w", event.Quoted(word)))
 	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
 		if meaning(word) == theForm {
 			return refused(word, "", call)
@@ -161,7 +174,7 @@ func webhookVerdict(call *notifiers.Call, err error) error {
 // statusVerdict judges the statuses that both ways share: all of them pass. A
 // 500, 502 or 504 may stand behind work that was done.
 func statusVerdict(call *notifiers.Call) error {
-	err := fmt.Errorf("slack answered status %d: %s", call.Status, call.Words())
+	err := fmt.Errorf("slack answered status %d: %w", call.Status, event.Quoted(call.Words()))
 	switch call.Status {
 	case http.StatusTooManyRequests:
 		return notifiers.Wait(call.RetryAfter(time.Now()), err)

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -17,7 +18,10 @@ const maxSkew = 5 * time.Minute
 // quarantined, not as an error: the error is for bytes that are no longer those
 // that were accepted.
 func (m *Mapping) Event(s event.Stored) (event.Event, error) {
-	if s.BodyHash != [sha256.Size]byte{} && sha256.Sum256(s.Body) != s.BodyHash {
+	if s.State == event.Purged {
+		return event.Event{}, fmt.Errorf("normalize event %s: its body was purged", s.ID)
+	}
+	if !intact(s.Received) {
 		return event.Event{}, fmt.Errorf("normalize event %s: its stored body is damaged", s.ID)
 	}
 	ev := event.Event{
@@ -28,7 +32,7 @@ func (m *Mapping) Event(s event.Stored) (event.Event, error) {
 	}
 	result, cause := read(s.Body)
 	if cause != "" {
-		ev.Quarantine = cause
+		ev.Quarantine = cmp.Or(s.Quarantine, cause) // as it came, it may have been withheld since
 		return ev, nil
 	}
 	root := decode(result).(map[string]any)
@@ -59,6 +63,17 @@ func (m *Mapping) Event(s event.Stored) (event.Event, error) {
 	m.fill(ev.Fields, root)
 	m.settleType(&ev)
 	return ev, nil
+}
+
+// intact reports whether a body is the one that was kept. Events that were never
+// kept have no hash.
+func intact(r event.Received) bool {
+	none := [sha256.Size]byte{}
+	want := r.BodyHash
+	if r.KeptHash != none {
+		want = r.KeptHash
+	}
+	return want == none || sha256.Sum256(r.Body) == want
 }
 
 // fill puts the payload's values under the schema's names.

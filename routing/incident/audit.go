@@ -80,6 +80,7 @@ const (
 	AuditSilenced     = "silence.added"
 	AuditUnsilenced   = "silence.expired"
 	AuditReloaded     = "config.reloaded"
+	AuditPurged       = "events.purged" // a step of it: Subject is the partner
 	AuditExported     = "exported"
 	AuditCalled       = "datasync.called" // a person's own call by command
 )

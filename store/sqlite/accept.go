@@ -23,6 +23,7 @@ type accept struct {
 	in      event.Received
 	receipt event.Receipt
 	err     error
+	refused error // by a bound on what the store holds
 	done    chan struct{}
 }
 
@@ -41,7 +42,7 @@ func (s *Store) Accept(ctx context.Context, in event.Received) (event.Receipt, e
 	}
 	select {
 	case <-a.done:
-		return a.receipt, a.err
+		return a.outcome()
 	case <-ctx.Done():
 		return event.Receipt{}, ctx.Err()
 	}
@@ -62,6 +63,9 @@ func newFresh() *fresh {
 func (w *writer) runAccepts(t *tx, accepts []*accept) error {
 	if len(accepts) == 0 {
 		return nil
+	}
+	if err := w.quota.look(t); err != nil {
+		return err
 	}
 	f := newFresh()
 	last, failed := w.last, false
@@ -142,6 +146,9 @@ func (w *writer) accept(t *tx, f *fresh, a *accept) error {
 	if variants >= maxVariants {
 		return w.count(a, first, event.Conflict)
 	}
+	if a.refused = w.quota.refusal(&a.in); a.refused != nil {
+		return nil //nolint:nilerr // the caller's answer, not a failed statement
+	}
 	return w.insert(t, f, a, print, variants > 0)
 }
 
@@ -176,7 +183,7 @@ func (w *writer) insert(t *tx, f *fresh, a *accept, print uint64, conflict bool)
 	err = w.hot.exec(w.hot.event, row, source, in.ReceivedAt.UnixMicro(), in.Key[:], in.BodyHash[:],
 		conflict, in.Type, in.ForeignID, in.Quarantine)
 	if err == nil {
-		err = w.hot.exec(w.hot.body, row, in.Body)
+		err = w.keepBody(t, row, in)
 	}
 	if err == nil {
 		err = w.hot.exec(w.hot.pending, row)

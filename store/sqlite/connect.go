@@ -21,7 +21,7 @@ import (
 var migrations embed.FS
 
 // newestSchema is the version that the last migration leads to.
-const newestSchema = 3
+const newestSchema = 4
 
 const (
 	// pageSize holds seven events of 1 KB a page; 4096 would hold three and
@@ -74,7 +74,11 @@ func (c connector) setUp(conn *sqlite3.SQLiteConn) error {
 		if _, err := conn.Exec(fmt.Sprintf("PRAGMA page_size = %d", pageSize), nil); err != nil {
 			return err
 		}
-		pragmas = append(pragmas, [2]string{"journal_mode", "wal"}, [2]string{"wal_autocheckpoint", "1000"})
+		pragmas = append(pragmas, [2]string{"journal_mode", "wal"}, [2]string{"wal_autocheckpoint", "1000"},
+			// What is deleted is overwritten, or a purge would leave it in free space.
+			[2]string{"secure_delete", "1"},
+			// A long read lets the log grow; it is cut once it can be begun anew.
+			[2]string{"journal_size_limit", "16777216"})
 	}
 	for _, p := range pragmas {
 		if _, err := conn.Exec("PRAGMA "+p[0]+" = "+p[1], nil); err != nil {

@@ -11,10 +11,10 @@ import (
 )
 
 // selectHistory walks by arrival, and by row among those of one microsecond.
-const selectHistory = eventFacts + "NULL, b.body" + eventTables + `JOIN bodies b ON b.event = e.id WHERE e.received_at >= ?1 AND (e.received_at > ?1 OR e.id > ?2) AND e.received_at < ?3
-	AND d.event IS NOT NULL ORDER BY e.received_at, e.id LIMIT ?4`
+const selectHistory = eventFacts + "NULL, b.hash, b.body" + eventTables + `JOIN bodies b ON b.event = e.id WHERE e.received_at >= ?1 AND (e.received_at > ?1 OR e.id > ?2) AND e.received_at < ?3
+	AND d.state <> 'purged' ORDER BY e.received_at, e.id LIMIT ?4`
 
-// History returns the events that were decided (planned or parked) and arrived
+// History returns the events that were decided (planned or parked, not purged) and arrived
 // from since on and before until, with their bodies and without what was
 // decided, in the order of their arrival: those after the one named, "" for the
 // first; at most limit, and fewer where bodies are large. Only after the last event is a page empty. A
@@ -55,7 +55,7 @@ func (s *Store) HistorySize(ctx context.Context, since, until time.Time) (n int,
 	from, to := span(since, until)
 	err = s.read(ctx, "the size of history", func(r reader) error {
 		return r.QueryRowContext(ctx, `SELECT count(*) FROM events e JOIN decisions d ON d.event = e.id
-			WHERE e.received_at >= ? AND e.received_at < ?`, from, to).Scan(&n)
+			WHERE d.state <> 'purged' AND e.received_at >= ? AND e.received_at < ?`, from, to).Scan(&n)
 	})
 	return n, err
 }

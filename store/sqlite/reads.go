@@ -25,8 +25,8 @@ const (
 	p.event IS NOT NULL, coalesce(p.failures, d.failures, 0), coalesce(d.state, ''), coalesce(d.incident, 0), `
 	eventTables = ` FROM events e JOIN sources s ON s.id = e.source
 	LEFT JOIN pending p ON p.event = e.id LEFT JOIN decisions d ON d.event = e.id `
-	listEvents   = eventColumns + "NULL" + eventTables
-	selectEvents = eventColumns + "b.body" + eventTables + "JOIN bodies b ON b.event = e.id "
+	listEvents   = eventColumns + "NULL, NULL" + eventTables
+	selectEvents = eventColumns + "b.hash, b.body" + eventTables + "JOIN bodies b ON b.event = e.id "
 )
 
 func queryEvents(ctx context.Context, r reader, query string, args ...any) (out []event.Stored, err error) {
@@ -45,15 +45,16 @@ func queryEvents(ctx context.Context, r reader, query string, args ...any) (out 
 func scanEvent(scan func(...any) error) (e event.Stored, err error) {
 	var row, inc int64
 	var received, seen column
-	var key, hash, doc []byte
+	var key, hash, doc, kept []byte
 	var conflict, pending bool
 	err = scan(&row, &e.Source, &e.Environment, &e.Origin, &e.Authentic, &received, &key, &hash, &conflict, &e.Type,
-		&e.ForeignID, &e.Quarantine, &e.Duplicates, &seen, &pending, &e.Failures, &e.State, &inc, &doc, &e.Body)
+		&e.ForeignID, &e.Quarantine, &e.Duplicates, &seen, &pending, &e.Failures, &e.State, &inc, &doc, &kept, &e.Body)
 	e.ID, e.Incident = formatID(eventID, row), idOrNone(incidentID, inc)
 	e.ReceivedAt, e.LastSeen = received.Time, seen.Time
 	e.Status = statusOf(conflict, e.Quarantine)
 	copy(e.Key[:], key)
 	copy(e.BodyHash[:], hash)
+	copy(e.KeptHash[:], kept)
 	if pending {
 		e.State = event.Pending
 	}

@@ -95,13 +95,15 @@ const busyIncident = `(i.state = 'open'
 	OR EXISTS (SELECT 1 FROM deliveries x WHERE x.incident = i.id AND x.turn IS NOT NULL)
 	OR EXISTS (SELECT 1 FROM runs x WHERE x.incident = i.id AND ` + busyRun + `))`
 
+// freeEvent is true for an event that nothing unfinished refers to.
+const freeEvent = `NOT EXISTS (SELECT 1 FROM pending p WHERE p.event = e.id)
+	AND NOT EXISTS (SELECT 1 FROM runs x WHERE x.event = e.id AND ` + busyRun + `)
+	AND NOT EXISTS (SELECT 1 FROM members m JOIN incidents i ON i.id = m.incident WHERE m.event = e.id AND m.open = 1 AND i.state = 'open')
+	AND NOT EXISTS (SELECT 1 FROM decisions d JOIN incidents i ON i.id = d.incident WHERE d.event = e.id AND ` + busyIncident + `)`
+
 func (r *retention) deleteEvents() error {
 	rows, err := r.conn.QueryContext(context.Background(), `SELECT e.id, s.name, e.key FROM events e JOIN sources s ON s.id = e.source
-		WHERE e.received_at < ?
-		AND NOT EXISTS (SELECT 1 FROM pending p WHERE p.event = e.id)
-		AND NOT EXISTS (SELECT 1 FROM runs x WHERE x.event = e.id AND `+busyRun+`)
-		AND NOT EXISTS (SELECT 1 FROM members m JOIN incidents i ON i.id = m.incident WHERE m.event = e.id AND m.open = 1 AND i.state = 'open')
-		AND NOT EXISTS (SELECT 1 FROM decisions d JOIN incidents i ON i.id = d.incident WHERE d.event = e.id AND `+busyIncident+`)
+		WHERE e.received_at < ? AND `+freeEvent+`
 		ORDER BY e.received_at LIMIT ?`, r.events, r.left)
 	if err != nil {
 		return err

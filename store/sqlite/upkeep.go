@@ -30,7 +30,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	if f := s.writer.fault.Load(); f != nil {
 		return fmt.Errorf("%w: %w", event.ErrUnavailable, f.err)
 	}
-	return nil
+	return s.writer.quota.ready(ctx, s)
 }
 
 // Backup writes a copy of the store, as it is at one moment, to a file that
@@ -102,6 +102,11 @@ type Stats struct {
 	Queue int
 	// Size is the file's, in bytes; Log that of the write-ahead log.
 	Size, Log int64
+	// Held is what counts against store.max_size, in bytes: the file without its
+	// free pages, and the log. Full reports that new events are refused for it,
+	// QuarantineFull that those are that cannot be mapped.
+	Held                 int64
+	Full, QuarantineFull bool
 }
 
 // Stats counts what waits.
@@ -118,6 +123,9 @@ func (s *Store) Stats(ctx context.Context) (st Stats, err error) {
 		s.writer.mu.Lock()
 		st.Queue = len(s.writer.accepts) + len(s.writer.jobs)
 		s.writer.mu.Unlock()
+	}
+	if err == nil {
+		err = st.measure(ctx, s)
 	}
 	st.Size, st.Log = size(s.cfg.SQLite.Path), size(s.cfg.SQLite.Path+"-wal")
 	return st, err

@@ -43,6 +43,7 @@ type writer struct {
 	wake    chan struct{}
 	ended   chan struct{}
 	fault   atomic.Pointer[fault]
+	quota   *quota
 
 	// What follows belongs to the writer's goroutine.
 	conn    *sql.Conn // nil after an I/O error, until it is opened again
@@ -71,7 +72,7 @@ func newWriter(ctx context.Context, s *Store, db *sql.DB) (*writer, error) {
 	w := &writer{
 		store: s, db: db, queue: s.cfg.SQLite.Queue,
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
-		seen: newSeen(), sources: map[route]int64{},
+		seen: newSeen(), sources: map[route]int64{}, quota: newQuota(s.cfg),
 	}
 	var err error
 	if w.file, err = os.Stat(s.cfg.SQLite.Path); err != nil {

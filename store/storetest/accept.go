@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"crypto/sha256"
 	"errors"
 	"strconv"
 	"sync"
@@ -27,6 +28,24 @@ var acceptClaims = []claim{
 		equal(p, "received at", got.ReceivedAt.Equal(in.ReceivedAt), true)
 		equal(p, "state", got.State, event.Pending)
 		equal(p, "status kept", got.Status, event.Accepted)
+	}},
+	{"a body that is not what was received has a hash of its own", func(p *probe) {
+		in := p.received("evt_1", "as it came")
+		in.Body, in.KeptHash = []byte("as kept"), sha256.Sum256([]byte("as kept"))
+		r, err := p.Accept(p.ctx(), in)
+		p.ok(err)
+		pending, err := p.Pending(p.ctx(), 1)
+		p.ok(err)
+		for _, got := range pending {
+			equal(p, "body", string(got.Body), "as kept")
+			equal(p, "hash of what was received", got.BodyHash, in.BodyHash)
+			equal(p, "hash of what is kept", got.KeptHash, in.KeptHash)
+		}
+		equal(p, "the same bytes again", p.accept("evt_1", "as it came"), event.Receipt{ID: r.ID, Status: event.Duplicate})
+		equal(p, "what is kept, sent", p.accept("evt_1", "as kept").Status, event.Conflict)
+		plain, err := p.Event(p.ctx(), p.accept("evt_2", "plain").ID)
+		p.ok(err)
+		equal(p, "no hash of its own", plain.KeptHash, [32]byte{})
 	}},
 	{"an empty body is kept", func(p *probe) {
 		r := p.accept("evt_1", "")

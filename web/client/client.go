@@ -187,6 +187,16 @@ func (c *Client) ExpireSilence(ctx context.Context, id, why string) error {
 	return c.post(ctx, "silences/"+url.PathEscape(id)+"/expire", said{why})
 }
 
+// Purge does one step of a purge.
+func (c *Client) Purge(ctx context.Context, p incident.Purge) (incident.Purged, error) {
+	var done incident.Purged
+	body, err := json.Marshal(p)
+	if err != nil {
+		return done, fmt.Errorf("write the request: %w", err)
+	}
+	return done, c.call(ctx, http.MethodPost, "events/purge", body, &done)
+}
+
 // The bodies of commands.
 type (
 	said struct {

@@ -68,9 +68,12 @@ type Event struct {
 	Incident    string    `json:"incident,omitempty"`
 	Failures    int       `json:"failures,omitempty"`
 	Decision    *Decision `json:"decision,omitempty"`
-	// Body is the body as received; BodyBase64 instead, where it is no UTF-8.
+	// Body is the body as received, or as it was kept where Redacted says that
+	// values were blanked or all of it withheld; BodyBase64 instead, where it is
+	// no UTF-8.
 	Body       string `json:"body,omitempty"`
 	BodyBase64 []byte `json:"body_base64,omitempty"`
+	Redacted   bool   `json:"redacted,omitempty"`
 }
 
 // OfEvent gives the form of an event in a list.
@@ -93,6 +96,7 @@ func OfEventInFull(s event.Stored) Event {
 		}
 		e.Decision = OfDecision(d)
 	}
+	e.Redacted = s.KeptHash != [32]byte{}
 	if utf8.Valid(s.Body) {
 		e.Body = string(s.Body)
 	} else {
