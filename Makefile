@@ -21,7 +21,9 @@ export CGO_ENABLED := 1
 # use up its small default of memory that needs no lock.
 export CGO_CFLAGS := -g -O2 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_DEFAULT_LOOKASIDE=1200,512
 
-.PHONY: help demo test build bench lint fuzz tools
+TORTURE    ?= 30m
+
+.PHONY: help demo test build bench torture lint fuzz tools
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -41,8 +43,13 @@ test: tools build lint ## vet, lint, and every test with the race detector; fuzz
 lint: $(LINT) ## golangci-lint with the repository's configuration
 	$(LINT) run ./...
 
-bench: build ## speed as ratios inside one run
+bench: build ## the ladder, in about eight minutes and 4 GB of disk, then each room's benchmarks
+	go build -o bin/bench ./bench
+	bin/bench $(BENCHFLAGS)
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...
+
+torture: ## real processes killed, starved and lied to for TORTURE (30m), then judged
+	BRIDGE_TORTURE=$(TORTURE) go test -count=1 -timeout 0 -run '^TestTorture$$' -v ./cmd/datasync-bridge
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \

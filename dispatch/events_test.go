@@ -50,7 +50,7 @@ func TestEvents_OfOneKeyArePlannedInOrderAndOthersBesideThem(t *testing.T) {
 			defer func() { mu.Lock(); under--; mu.Unlock() }()
 			return do()
 		}
-		const keys, each = 10, 40
+		const keys, each = 6, 40
 		want := map[string][]string{}
 		for n := range keys * each {
 			key := fmt.Sprintf("key%d", n%keys)

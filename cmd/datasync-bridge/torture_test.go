@@ -248,6 +248,9 @@ func (x *torture) damage() {
 		x.t.Fatal(err)
 	}
 	const page = 8192
+	if len(text) < 32*page {
+		return // nearly everything is in the log still
+	}
 	_ = os.Remove(store + "-wal")
 	at := (1 + x.rng.IntN(max(len(text)/page-1, 1))) * page // never the first: that one has a test of its own
 	for k := at; k < min(at+page, len(text)); k++ {
@@ -263,7 +266,7 @@ func (x *torture) damage() {
 	}
 	x.counts["damaged files refused"]++
 	if refused := command(x.t, nil, "serve", "-c", config); refused.code == exitOK || !strings.Contains(refused.err, "damaged") {
-		x.t.Errorf("serve on a damaged store: %v", refused)
+		x.t.Errorf("serve on a damaged store, of which check said %s: %v", o, refused)
 	}
 	if now, err := os.ReadFile(store); err != nil || !bytes.Equal(now, text) {
 		x.t.Errorf("a damaged store was changed (%v)", err)
