@@ -168,7 +168,7 @@ func (l *lab) overload(ctx context.Context, progress func(string)) error {
 		share       float64
 		connections int
 	}{{"open, half", 0.5, 512}, {"open, triple", 3, 4096}, {"open, after", 0.1, 128}} {
-		s := load{address: c.address, connections: step.connections, request: signed, rate: step.share * top.PerSecond}
+		s := load{address: c.address, connections: step.connections, request: signed, rate: step.share * top.PerSecond, served: step.share > 1}
 		got, err := l.measure(ctx, c, s)
 		if err != nil {
 			return err

@@ -23,6 +23,9 @@ type load struct {
 	// from when a request was due, not from when it could be sent; 0 for a
 	// closed loop, in which each connection sends as soon as it was answered.
 	rate float64
+	// served counts latency of an open loop from when a request was sent: how
+	// long a server takes, whatever queue there is before it.
+	served bool
 	// request builds the n-th request, whole.
 	request func(into []byte, n int64) []byte
 	// serial numbers requests across measurements, so that no event repeats.
@@ -117,6 +120,9 @@ func (g *gun) run(ctx context.Context, began, end time.Time, next *atomic.Int64)
 		}
 		if !due.Before(end) || ctx.Err() != nil {
 			return
+		}
+		if g.load.served {
+			due = time.Now()
 		}
 		status, retry, err := g.exchange(end.Add(10 * time.Second))
 		switch {

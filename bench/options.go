@@ -14,7 +14,7 @@ type options struct {
 	lasting     time.Duration // of one measurement
 	rounds      int           // of the ladder; medians are printed
 	connections []int
-	rungs       string // names separated by commas; "" for all
+	rungs       string  // names separated by commas; "" for all
 	stored      []int64 // events in the store beforehand, ascending
 	peers       bool
 	soak        time.Duration // of steady load on serve; 0 for none

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -34,10 +35,10 @@ func (l *lab) print(to io.Writer, goals []goal) error {
 	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")+"\t") }
 	row("rung", "conns", "2xx/s", "÷ hmac", "p50 ms", "p99 ms", "p99.9 ms", "503s", "failed", "server µs", "load's share", "disk B", "RSS MB", "peak MB")
 	for _, r := range l.results {
-		row(r.Rung, fmt.Sprint(r.Connections), fmt.Sprintf("%.0f", r.PerSecond), ratio(r.OfBase),
-			millis(r.P50), millis(r.P99), millis(r.P999), fmt.Sprint(r.Shed), fmt.Sprint(r.Failed),
+		row(r.Rung, strconv.Itoa(r.Connections), fmt.Sprintf("%.0f", r.PerSecond), ratio(r.OfBase),
+			millis(r.P50), millis(r.P99), millis(r.P999), count(r.Shed), count(r.Failed),
 			fmt.Sprintf("%.1f", r.ServerCPU), fmt.Sprintf("%.0f%%", 100*r.Generator), fmt.Sprintf("%.0f", r.Disk),
-			fmt.Sprint(r.RSS>>20), fmt.Sprint(r.Peak>>20))
+			count(r.RSS>>20), count(r.Peak>>20))
 	}
 	if err := table.Flush(); err != nil {
 		return err

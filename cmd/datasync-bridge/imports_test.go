@@ -48,12 +48,13 @@ var rooms = map[string][]string{
 	"web/client":             {"event", "routing/incident", "web/view"},
 	"config":                 {"event", "outbound", "receiver", "receiver/signature", "receiver/mapping", "routing", "routing/calendar", "routing/wording", "routing/incident", "dispatch", "notifiers", "notifiers/slack", "notifiers/pagerduty", "notifiers/terminal", "store", "datasync", "datasync/remediation", "web"},
 	"cmd/datasync-bridge":    {"*"},
+	"bench":                  {"event", "config", "receiver", "notifiers/standin", "store/sqlite"},
 }
 
 // outside says which packages may know a library, so that each can be replaced
 // in one place.
 var outside = map[string][]string{
-	"github.com/gofiber/fiber/v2":         {"receiver", "web"},
+	"github.com/gofiber/fiber/v2":         {"receiver", "web", "bench"},
 	"github.com/mattn/go-sqlite3":         {"store/sqlite"},
 	"database/sql":                        {"store/sqlite"},
 	"github.com/slack-go/slack":           {"notifiers/slack"},
