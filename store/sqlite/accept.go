@@ -249,7 +249,8 @@ func fingerprint(source string, key []byte) uint64 {
 // the same, which the sender will send again.
 func (w *writer) remember(ctx context.Context) error {
 	var newest int64
-	err := w.conn.QueryRowContext(ctx, "SELECT max(coalesce((SELECT max(id) FROM events), 0), coalesce((SELECT max(id) FROM incidents), 0))").Scan(&newest)
+	err := w.conn.QueryRowContext(ctx, `SELECT max(coalesce((SELECT max(id) FROM events), 0),
+		coalesce((SELECT max(id) FROM incidents), 0), coalesce((SELECT max(last) FROM prints), 0))`).Scan(&newest)
 	if err != nil {
 		return err
 	}
@@ -271,7 +272,13 @@ func (w *writer) remember(ctx context.Context) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	return w.conn.Raw(func(raw any) error { return w.rememberKeys(raw.(*sqlite3.SQLiteConn), names) })
+	return w.conn.Raw(func(raw any) error {
+		conn := raw.(*sqlite3.SQLiteConn)
+		if err := w.rememberChunks(conn); err != nil {
+			return err
+		}
+		return w.rememberKeys(conn, names)
+	})
 }
 
 // rememberKeys passes over database/sql, which would make it three times slower.

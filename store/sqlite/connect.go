@@ -21,7 +21,7 @@ import (
 var migrations embed.FS
 
 // newestSchema is the version that the last migration leads to.
-const newestSchema = 4
+const newestSchema = 5
 
 const (
 	// pageSize holds seven events of 1 KB a page; 4096 would hold three and
@@ -32,7 +32,7 @@ const (
 	busyTimeout = 2 * time.Second
 	// checkTime bounds the search for damage at start: a big file is checked
 	// as far as it goes.
-	checkTime = 3 * time.Second
+	checkTime = 2 * time.Second
 	readers   = 4
 )
 

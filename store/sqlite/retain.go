@@ -9,8 +9,8 @@ import (
 // writer.
 const slice = 500
 
-// Retain deletes one slice of what has been kept long enough, and reports
-// whether there may be more. Nothing that an open incident, an unfinished
+// Retain deletes one slice of what has been kept long enough, writes one chunk
+// of what a start reads, and reports whether there may be more of either. Nothing that an open incident, an unfinished
 // delivery or an unfinished run refers to is deleted, and no line of the audit.
 func (s *Store) Retain(ctx context.Context) (deleted int, more bool, err error) {
 	err = s.write(ctx, func(t *tx) error {
@@ -30,7 +30,11 @@ func (s *Store) Retain(ctx context.Context) (deleted int, more bool, err error) 
 	if err != nil {
 		return 0, false, fmt.Errorf("delete what has been kept long enough: %w", err)
 	}
-	return deleted, more, nil
+	chunked, err := s.chunk(ctx)
+	if err != nil {
+		return 0, false, fmt.Errorf("write fingerprints down: %w", err)
+	}
+	return deleted, more || chunked, nil
 }
 
 // retention is one slice. Left counts down and stops it.
@@ -68,6 +72,7 @@ func (r *retention) run() error {
 			WHERE NOT EXISTS (SELECT 1 FROM incidents i WHERE i.id = d.incident) LIMIT ?)`, nil},
 		{`DELETE FROM digests WHERE digest IN (SELECT digest FROM digests d WHERE told_at < ?
 			AND NOT EXISTS (SELECT 1 FROM digest_items i WHERE i.digest = d.digest) LIMIT ?)`, []any{r.events}},
+		{"DELETE FROM prints WHERE last IN (SELECT last FROM prints WHERE last < (SELECT min(id) FROM events) LIMIT ?)", nil},
 		{"DELETE FROM silences WHERE id IN (SELECT id FROM silences WHERE ends_at < ? LIMIT ?)", []any{r.silences}},
 	} {
 		if err := r.delete(old.query, old.args...); err != nil {

@@ -40,7 +40,7 @@ func (s *seen) find(print uint64, rows []int64) []int64 {
 
 func (s *seen) add(print uint64, row int64) {
 	if (s.used+1)*10 > len(s.slots)*7 {
-		s.grow()
+		s.grow(s.live + 1)
 	}
 	s.put(slot{print, row})
 	s.used++
@@ -65,10 +65,17 @@ func (s *seen) remove(print uint64, row int64) {
 	}
 }
 
-// grow makes room for as many again as there are, and drops what was removed.
-func (s *seen) grow() {
+// reserve makes room for so many more.
+func (s *seen) reserve(n int) {
+	if (s.used+n)*10 > len(s.slots)*7 {
+		s.grow(s.live + n)
+	}
+}
+
+// grow makes room for twice as many, and drops what was removed.
+func (s *seen) grow(n int) {
 	size := leastSlots
-	for size*7 < (s.live+1)*2*10 {
+	for size*7 < n*2*10 {
 		size *= 2
 	}
 	old := s.slots

@@ -46,6 +46,7 @@ type Store struct {
 
 	mu       sync.Mutex
 	watchers map[string][]chan struct{}
+	chunkOf  int // events in a chunk of fingerprints
 }
 
 // Open takes the lock beside the file, brings its schema up to date, starts a
@@ -90,7 +91,7 @@ func newStore(cfg store.Config, o Options) *Store {
 	if path, err := filepath.EvalSymlinks(cfg.SQLite.Path); err == nil {
 		cfg.SQLite.Path = path
 	}
-	return &Store{cfg: cfg, now: o.Now, log: o.Log, watchers: map[string][]chan struct{}{}}
+	return &Store{cfg: cfg, now: o.Now, log: o.Log, chunkOf: chunkEvents, watchers: map[string][]chan struct{}{}}
 }
 
 func (s *Store) openToWrite(ctx context.Context) error {
