@@ -111,7 +111,7 @@ Try it without any configuration:  datasync-bridge demo`,
 func (c *cli) commands() []*cobra.Command {
 	return []*cobra.Command{
 		c.demoCommand(), c.serveCommand(), c.sandboxCommand(), c.checkCommand(), c.testCommand(), c.schemaCommand(), c.backtestCommand(), c.explainCommand(),
-		c.renderCommand(), c.sendTestCommand(), c.subscribeCommand(), c.datasyncCommand(),
+		c.renderCommand(), c.sendTestCommand(), c.subscribeCommand(), c.verifyCommand(), c.datasyncCommand(),
 		c.eventsCommand(), c.incidentsCommand(), c.deliveriesCommand(), c.runsCommand(), c.auditCommand(),
 		c.silenceCommand(), c.reloadCommand(), c.backupCommand(), c.healthcheckCommand(), c.versionCommand(),
 	}
