@@ -63,6 +63,8 @@ type Server struct {
 	hooks    []*hook
 	closing  atomic.Bool
 	patience time.Duration
+	// publicURL is what senders call, without the path.
+	publicURL string
 	// connections bounds those that are open at one time.
 	connections int
 }
@@ -79,6 +81,7 @@ func New(cfg Config, sources []Source, inbox Inbox, o Options) (*Server, error) 
 		bodies:  &bodies{limit: int(cfg.BodyLimit), budget: int64(cfg.InFlight)},
 		proxies: newProxies(cfg.TrustedProxies), failures: newFailures(cfg.FailureLimit), ids: newIDs(),
 		patience: cfg.ReadTimeout + acceptTimeout + time.Second/2, connections: cfg.Concurrency,
+		publicURL: cfg.PublicURL,
 	}
 	if s.ready == nil {
 		s.ready = func() error { return nil }
@@ -96,7 +99,7 @@ func New(cfg Config, sources []Source, inbox Inbox, o Options) (*Server, error) 
 	for i, src := range sources {
 		src = src.WithDefaults()
 		src.Validate(under(fmt.Sprintf("sources[%d]", i), fault))
-		if h, err := s.newHook(cfg, src); err == nil {
+		if h, err := s.newHook(src); err == nil {
 			s.hooks = append(s.hooks, h)
 		} else if len(faults) == 0 {
 			fault(fmt.Sprintf("sources[%d]", i), err.Error())

@@ -99,6 +99,7 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	if err != nil {
 		return err
 	}
+	b.reloader.verify = b.receiver.Prepare
 	b.desk = newDesk(b.live, b.store, b.log)
 	b.admin, err = web.New(b.cfg.Admin, web.Deps{
 		Reader:   b.store,

@@ -16,6 +16,7 @@ import (
 	"datasync-bridge/config"
 	"datasync-bridge/dispatch"
 	"datasync-bridge/event"
+	"datasync-bridge/receiver"
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/web/view"
 )
@@ -40,8 +41,10 @@ type reloader struct {
 	live     *live
 	crew     *crew
 	silencer *silencer
-	metrics  *metrics
-	log      *slog.Logger
+	// verify makes ready to verify events otherwise; nil where none are taken.
+	verify  func([]receiver.Source) (use func(), err error)
+	metrics *metrics
+	log     *slog.Logger
 
 	// mu keeps two reloads, or a reload and a silence, from undoing each other.
 	mu sync.Mutex
@@ -138,9 +141,16 @@ func (r *reloader) swap(ctx context.Context, next *config.Config) error {
 	if p, err = r.quieted(ctx, p); err != nil {
 		return err
 	}
+	verifyOtherwise := func() {}
+	if r.verify != nil {
+		if verifyOtherwise, err = r.verify(next.Sources); err != nil {
+			return err
+		}
+	}
 	if err := r.dispatch.Use(p.rules(), r.crew.senders(next)); err != nil {
 		return err
 	}
+	verifyOtherwise()
 	r.live.now.Store(&inForce{next, p})
 	return nil
 }
