@@ -130,28 +130,27 @@ func (b *book) load(text []byte, o Options) (*Config, error) {
 	return c, nil
 }
 
-// Listen tells where the public listener of a configuration is, and nothing
+// Server tells where the public listener of a configuration is, and nothing
 // else: whoever asks a running bridge how it is needs none of its secrets, and
 // must not call it ill because somebody is editing another line.
-func Listen(path string, o Options) (string, error) {
+func Server(path string, o Options) (server receiver.Config, err error) {
 	b := newBook(path)
 	text, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
 	if err != nil {
-		return "", Faults{{File: path, Text: readFault(err).Error()}}
+		return server, Faults{{File: path, Text: readFault(err).Error()}}
 	}
 	file := b.parse(text)
 	if file == nil {
-		return "", b.sorted()
+		return server, b.sorted()
 	}
-	var server receiver.Config
 	d := decoder{b, o.lookup()}
 	if section, ok := b.merge(file, o)["server"]; ok {
 		d.section("server", section, reflect.ValueOf(&server).Elem())
 	}
-	if b.bad["server"] || b.bad["server.listen"] {
-		return "", b.sorted()
+	if b.bad["server"] || b.bad["server.listen"] || b.bad["server.tls"] || b.bad["server.tls.cert"] {
+		return server, b.sorted()
 	}
-	return server.WithDefaults().Listen, nil
+	return server.WithDefaults(), nil
 }
 
 // environment looks variables up; as in a shell, the last of equal names wins.

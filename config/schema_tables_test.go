@@ -173,7 +173,7 @@ var spoken = map[string]string{
 	"store.Config.retain":                 "How long what is over is kept.",
 	"web.Config.tls":                      "The certificate; needed where the listener is not on loopback.",
 	"web.Config.users":                    "Who may use the API. Without users a token for this machine is made.",
-	"web.TLS.cert":                        "The certificate's file.",
-	"web.TLS.key":                         "The key's file.",
+	"certificate.Files.cert":              "The certificate's file.",
+	"certificate.Files.key":               "The key's file.",
 	"web.User.name":                       "What the record of deeds calls them.",
 }

@@ -59,6 +59,7 @@ func (s *Server) send(c *fiber.Ctx, a answer, eventID string) error {
 	id := s.requestID(c)
 	c.Set(fiber.HeaderXRequestID, id)
 	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	if a.retry > 0 {
 		seconds := (a.retry + time.Second - 1) / time.Second
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(seconds)))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"datasync-bridge/certificate"
 	"datasync-bridge/event"
 	"datasync-bridge/receiver/mapping"
 	"datasync-bridge/receiver/signature"
@@ -19,6 +20,8 @@ import (
 type Config struct {
 	// Listen is host:port. Default ":8080".
 	Listen string `koanf:"listen" expand:"true"`
+	// TLS speaks HTTPS; without it, a proxy before the bridge must.
+	TLS *certificate.Files `koanf:"tls"`
 	// PublicURL is what Datasync calls, without the path.
 	PublicURL string `koanf:"public_url" expand:"true"`
 	// BodyLimit bounds one body. Default 1MiB.
@@ -76,6 +79,9 @@ const (
 
 // Validate reports every fault of a configuration whose defaults are filled.
 func (c Config) Validate(report func(path, problem string)) {
+	if c.TLS != nil {
+		c.TLS.Validate(func(path, problem string) { report("tls."+path, problem) })
+	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		report("listen", fmt.Sprintf("%q is no host:port; write :8080 or 0.0.0.0:8080", c.Listen))
 	}

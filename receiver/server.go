@@ -12,6 +12,7 @@ package receiver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"datasync-bridge/certificate"
 	"datasync-bridge/event"
 
 	"github.com/gofiber/fiber/v2"
@@ -63,6 +65,7 @@ type Server struct {
 	hooks    []*hook
 	closing  atomic.Bool
 	patience time.Duration
+	tls      *tls.Config // nil for plain HTTP
 	// publicURL is what senders call, without the path.
 	publicURL string
 	// connections bounds those that are open at one time.
@@ -107,6 +110,13 @@ func New(cfg Config, sources []Source, inbox Inbox, o Options) (*Server, error) 
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
+	}
+	if cfg.TLS != nil {
+		pair, err := certificate.Load(*cfg.TLS, o.Log)
+		if err != nil {
+			return nil, fmt.Errorf("server.tls: %w", err)
+		}
+		s.tls = pair.Config()
 	}
 	s.app = newApp(cfg, s.fault)
 	s.route()
@@ -203,7 +213,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		})
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.app.Listener(newListener(ln, s.connections)) }()
+	go func() { served <- s.app.Listener(newListener(ln, s.connections, s.tls)) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", ln.Addr(), stopped(err))

@@ -8,26 +8,22 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"datasync-bridge/certificate"
 )
 
 // Config is the admin section.
 type Config struct {
 	// Listen is host:port; off loopback it needs TLS. Default "127.0.0.1:9090".
-	Listen string `koanf:"listen" expand:"true"`
-	TLS    *TLS   `koanf:"tls"`
-	Users  []User `koanf:"users"`
+	Listen string             `koanf:"listen" expand:"true"`
+	TLS    *certificate.Files `koanf:"tls"`
+	Users  []User             `koanf:"users"`
 	// Hosts are names that the Host header may carry besides loopback, the host
 	// in Listen and the address that was called.
 	Hosts []string `koanf:"hosts"`
 	// Pprof serves Go's profiles at /debug/pprof/ to users with the role operate:
 	// heap, goroutine and so on, and profile for the processor. Default false.
 	Pprof bool `koanf:"pprof"`
-}
-
-// TLS names the files of a certificate and its key.
-type TLS struct {
-	Cert string `koanf:"cert" expand:"true"`
-	Key  string `koanf:"key" expand:"true"`
 }
 
 // User is a person who may use the admin API.
@@ -65,12 +61,7 @@ func (c Config) Validate(report func(path, problem string)) {
 		report("listen", "is reachable from other machines, which needs admin.tls: {cert, key}; or listen on 127.0.0.1")
 	}
 	if c.TLS != nil {
-		if c.TLS.Cert == "" {
-			report("tls.cert", "is missing; name the certificate's file")
-		}
-		if c.TLS.Key == "" {
-			report("tls.key", "is missing; name the key's file")
-		}
+		c.TLS.Validate(func(path, problem string) { report("tls."+path, problem) })
 	}
 	for i, host := range c.Hosts {
 		if host == "" || strings.ContainsAny(host, ":/ ") {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"datasync-bridge/certificate"
 	"datasync-bridge/web"
 )
 
@@ -20,9 +21,9 @@ func TestValidateReportsEveryFaultOfTheSection(t *testing.T) {
 		{"all addresses without TLS", web.Config{Listen: ":9090"}, []string{"listen"}},
 		{"another address without TLS", web.Config{Listen: "10.0.0.1:9090"}, []string{"listen"}},
 		{"a name without TLS", web.Config{Listen: "bridge:9090"}, []string{"listen"}},
-		{"all addresses with TLS", web.Config{Listen: ":9090", TLS: &web.TLS{Cert: "c", Key: "k"}}, nil},
+		{"all addresses with TLS", web.Config{Listen: ":9090", TLS: &certificate.Files{Cert: "c", Key: "k"}}, nil},
 		{"no port", web.Config{Listen: "127.0.0.1"}, []string{"listen"}},
-		{"half a key pair", web.Config{TLS: &web.TLS{}}, []string{"tls.cert", "tls.key"}},
+		{"half a key pair", web.Config{TLS: &certificate.Files{}}, []string{"tls.cert", "tls.key"}},
 		{"a host with a port", web.Config{Hosts: []string{"ok.example.com", "a:1", ""}}, []string{"hosts[1]", "hosts[2]"}},
 		{"users", web.Config{Users: []web.User{
 			{Name: "ana", TokenSHA256: token, Roles: []string{"view"}},

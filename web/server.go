@@ -22,6 +22,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/gofiber/fiber/v2/middleware/recover"
 
+	"datasync-bridge/certificate"
 	"datasync-bridge/event"
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/web/view"
@@ -164,11 +165,11 @@ func New(cfg Config, d Deps, o Options) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.TLS != nil {
-		pair, err := tls.LoadX509KeyPair(cfg.TLS.Cert, cfg.TLS.Key)
+		pair, err := certificate.Load(*cfg.TLS, s.log)
 		if err != nil {
-			return nil, fmt.Errorf("load the admin certificate: %w", err)
+			return nil, fmt.Errorf("admin.tls: %w", err)
 		}
-		s.tls = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+		s.tls = pair.Config()
 	}
 	for _, u := range cfg.Users {
 		s.users = append(s.users, configured(u))

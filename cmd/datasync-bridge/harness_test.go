@@ -80,6 +80,12 @@ func startServe(t *testing.T, configPath string) *served {
 // are known and /readyz answers 200.
 func startProcess(t *testing.T, cmd *exec.Cmd) *served {
 	t.Helper()
+	return startWith(t, cmd, "http://", http.DefaultClient)
+}
+
+// startWith is startProcess for a public listener of that scheme.
+func startWith(t *testing.T, cmd *exec.Cmd, scheme string, client *http.Client) *served {
+	t.Helper()
 	s := &served{t: t, cmd: cmd, ended: make(chan struct{})}
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
@@ -93,14 +99,14 @@ func startProcess(t *testing.T, cmd *exec.Cmd) *served {
 	go s.read(stderr, addresses)
 	select {
 	case found := <-addresses:
-		s.public, s.admin = "http://"+found[0], "http://"+found[1]
+		s.public, s.admin = scheme+found[0], "http://"+found[1]
 	case <-s.ended:
 		t.Fatalf("serve ended before it listened: %v\n%s", s.err, s.log())
 	case <-time.After(time.Minute):
 		t.Fatalf("serve did not listen within a minute\n%s", s.log())
 	}
 	eventually(t, time.Minute, "serve is ready", func() bool {
-		answer, err := http.Get(s.public + "/readyz")
+		answer, err := client.Get(s.public + "/readyz")
 		if err != nil {
 			return false
 		}

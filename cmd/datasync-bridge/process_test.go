@@ -67,7 +67,7 @@ func (s *served) works(args ...string) string {
 
 func (s *served) addresses() []string {
 	return []string{
-		"BRIDGE_SERVER__LISTEN=" + strings.TrimPrefix(s.public, "http://"),
+		"BRIDGE_SERVER__LISTEN=" + s.public[strings.Index(s.public, "//")+2:],
 		"BRIDGE_ADMIN__LISTEN=" + strings.TrimPrefix(s.admin, "http://"),
 	}
 }

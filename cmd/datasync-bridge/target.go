@@ -159,7 +159,7 @@ func adminClient(cfg *config.Config) (*client.Client, error) {
 	if cfg.Admin.TLS != nil {
 		scheme = "https://"
 		if transport, err = trusting(cfg.Admin.TLS.Cert); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("admin.tls.cert: %w", err)
 		}
 	}
 	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
@@ -185,20 +185,20 @@ func tokenOf(cfg *config.Config) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// trusting believes the certificate that the admin listener itself shows, so
+// trusting believes the certificate that a listener itself shows, so
 // that one of a private authority works without further settings. It is asked
 // for by a name that it bears: the address called is often another.
-func trusting(certFile string) (http.RoundTripper, error) {
+func trusting(certFile string) (*http.Transport, error) {
 	text, err := os.ReadFile(certFile) // #nosec G304 -- named by the configuration
 	if err != nil {
-		return nil, fmt.Errorf("admin.tls.cert: %w", err)
+		return nil, err
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		roots = x509.NewCertPool()
 	}
 	roots.AppendCertsFromPEM(text)
-	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: certName(text), MinVersion: tls.VersionTLS12}}, nil
+	return &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: certName(text), MinVersion: tls.VersionTLS12}}, nil
 }
 
 // certName is a name that the first certificate of a file is good for, "" for

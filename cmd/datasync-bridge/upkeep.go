@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"datasync-bridge/config"
+	"datasync-bridge/receiver"
 	"datasync-bridge/store/sqlite"
 )
 
@@ -54,36 +55,43 @@ func (c *cli) healthcheckCommand() *cobra.Command {
 		Use:   "healthcheck",
 		Short: "Ask the running bridge whether it is ready; the exit code says so",
 		Long: `Ask the running bridge whether it is ready; the exit code says so. Of the
-configuration only server.listen is read, so no secret is needed.`,
+configuration only server.listen and server.tls are read, so no secret is needed.`,
 		Example: "  datasync-bridge healthcheck -c config.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			listen, err := config.Listen(c.configPath, config.Options{Env: os.Environ()})
+			server, err := config.Server(c.configPath, config.Options{Env: os.Environ()})
 			if err != nil {
 				return err
 			}
-			return c.healthcheck(cmd.Context(), listen)
+			return c.healthcheck(cmd.Context(), server)
 		},
 	}
 }
 
-func (c *cli) healthcheck(ctx context.Context, listen string) error {
-	host, port, err := net.SplitHostPort(listen)
+func (c *cli) healthcheck(ctx context.Context, server receiver.Config) error {
+	host, port, err := net.SplitHostPort(server.Listen)
 	if err != nil {
 		return fmt.Errorf("server.listen: %w", err)
 	}
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		host = "127.0.0.1"
 	}
+	// A transport of its own: the default one would ask a proxy of the
+	// environment, and believe its answer.
+	scheme, transport := "http://", &http.Transport{DisableKeepAlives: true}
+	if server.TLS != nil {
+		scheme = "https://"
+		if transport, err = trusting(server.TLS.Cert); err != nil {
+			return fmt.Errorf("server.tls.cert: %w", err)
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+net.JoinHostPort(host, port)+"/readyz", http.NoBody)
 	if err != nil {
 		return err
 	}
-	// A transport of its own: the default one would ask a proxy of the
-	// environment, and believe its answer.
-	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return fmt.Errorf("not ready: %w", err)
 	}
