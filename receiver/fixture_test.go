@@ -215,7 +215,8 @@ func (b *bridge) do(method, path string, body io.Reader, header http.Header) rep
 		b.t.Errorf("%s %s: answer %q is not JSON: %v", method, path, raw, err)
 	}
 	if method != http.MethodHead && (r.Status != r.http || r.RequestID == "" || r.header.Get("X-Request-Id") != r.RequestID ||
-		r.header.Get("Content-Type") != "application/json") {
+		r.header.Get("Content-Type") != "application/json" || r.header.Get("X-Content-Type-Options") != "nosniff" ||
+		r.header.Get("Cache-Control") != "no-store" || r.header.Get("Server") != "") {
 		b.t.Errorf("%s %s: answer %d %q with headers %v lacks its parts", method, path, r.http, raw, r.header)
 	}
 	if strings.Contains(r.raw, secret) {

@@ -152,7 +152,7 @@ func readBounded(path string) ([]byte, error) {
 }
 
 func (c *cli) readSecret(path string) (event.Secret, error) {
-	text := []byte(nil)
+	var text []byte
 	var err error
 	if path != "" {
 		text, err = readBounded(path)
@@ -175,7 +175,7 @@ func (c *cli) readSecret(path string) (event.Secret, error) {
 // verifyBlock writes what belongs below a source.
 func verifyBlock(f signature.Found) string {
 	var b strings.Builder
-	secret := `{id: s1, value: "${DATASYNC_WEBHOOK_SECRET}"`
+	secret := `{id: s1, value: "${DATASYNC_WEBHOOK_SECRET}"` // #nosec G101 -- a variable's name
 	if encoding := f.Secrets[0].Encoding; encoding != "" && encoding != "utf8" {
 		secret += ", encoding: " + encoding
 	}
@@ -183,22 +183,14 @@ func verifyBlock(f signature.Found) string {
 	if f.Preset {
 		return b.String()
 	}
-	fields := func(pairs ...any) string {
-		var parts []string
-		for k := 0; k < len(pairs); k += 2 {
-			if value, ok := pairs[k+1].(*string); ok && value != nil && *value != "" {
-				parts = append(parts, fmt.Sprintf("%s: %q", pairs[k], *value))
-			}
-		}
-		return "{" + strings.Join(parts, ", ") + "}"
-	}
 	s, t := f.Signature, f.Timestamp
-	fmt.Fprintf(&b, "      signature: %s\n", fields("header", s.Header, "prefix", s.Prefix, "encoding", s.Encoding, "list_separator", s.ListSeparator, "key", s.Key))
+	fmt.Fprintf(&b, "      signature: %s\n", flow(field{"header", s.Header}, field{"prefix", s.Prefix}, field{"encoding", s.Encoding},
+		field{"list_separator", s.ListSeparator}, field{"key", s.Key}))
 	if f.Timestamped {
-		fmt.Fprintf(&b, "      timestamp: %s\n", fields("header", t.Header, "key", t.Key, "format", t.Format))
+		fmt.Fprintf(&b, "      timestamp: %s\n", flow(field{"header", t.Header}, field{"key", t.Key}, field{"format", t.Format}))
 	}
 	if f.ID.Header != nil {
-		fmt.Fprintf(&b, "      id: %s\n", fields("header", f.ID.Header))
+		fmt.Fprintf(&b, "      id: %s\n", flow(field{"header", f.ID.Header}))
 	}
 	quoted := make([]string, len(f.Signed))
 	for k, part := range f.Signed {
@@ -206,4 +198,20 @@ func verifyBlock(f signature.Found) string {
 	}
 	fmt.Fprintf(&b, "      signed: [%s]\n", strings.Join(quoted, ", "))
 	return b.String()
+}
+
+type field struct {
+	key   string
+	value *string
+}
+
+// flow writes the fields that are set as YAML on one line.
+func flow(fields ...field) string {
+	var parts []string
+	for _, f := range fields {
+		if f.value != nil && *f.value != "" {
+			parts = append(parts, fmt.Sprintf("%s: %q", f.key, *f.value))
+		}
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
 }
