@@ -163,14 +163,16 @@ func copyStore(from, to string) error {
 	return nil
 }
 
-// elsewhere writes a configuration like another one, over another store.
-func elsewhere(configPath, dir string) (config, store string, err error) {
+// elsewhere writes a configuration like another one, over another store, that
+// reaches nobody: a copy must not tell what the store itself will tell.
+func elsewhere(configPath, dir, far string) (config, store string, err error) {
 	text, err := os.ReadFile(configPath)
 	if err != nil {
 		return "", "", err
 	}
 	store = filepath.Join(dir, "bridge.db")
 	config = filepath.Join(dir, "config.yaml")
-	changed := strings.Replace(string(text), filepath.Join(dataDir(configPath), "bridge.db"), store, 1)
+	changed := strings.ReplaceAll(string(text), far, "http://127.0.0.1:9")
+	changed = strings.Replace(changed, filepath.Join(dataDir(configPath), "bridge.db"), store, 1)
 	return config, store, os.WriteFile(config, []byte(changed), 0o600)
 }

@@ -236,7 +236,7 @@ func (x *torture) damage() {
 		x.t.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // hundreds of copies would fill the disk
-	config, store, err := elsewhere(x.config, dir)
+	config, store, err := elsewhere(x.config, dir, x.far.url)
 	if err == nil {
 		err = copyStore(x.store, store)
 	}
