@@ -23,7 +23,7 @@ export CGO_CFLAGS := -g -O2 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_DEFAULT_LOOKAS
 
 TORTURE    ?= 30m
 
-.PHONY: help demo test build bench torture hostile lint fuzz tools
+.PHONY: help demo test build bench torture lint fuzz tools
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -38,11 +38,7 @@ build: tools ## leave the static binary at bin/datasync-bridge
 
 test: tools build lint ## vet, lint, and every test with the race detector; fuzz seeds included
 	go vet ./...
-	go -C tools/rules test ./...
 	TEST_BINARY=$(CURDIR)/$(BINARY) go test -race -timeout 20m ./...
-
-hostile: build ## send what strangers may send, and print answer, time and memory of each
-	BRIDGE_HOSTILE_TABLE=1 TEST_BINARY=$(CURDIR)/$(BINARY) go test -count=1 -v -run '^TestHostileInputs$$' ./cmd/datasync-bridge
 
 lint: $(LINT) ## golangci-lint with the repository's configuration
 	$(LINT) run ./...

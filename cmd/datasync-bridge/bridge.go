@@ -47,7 +47,6 @@ type bridge struct {
 	receiver  *receiver.Server
 	admin     *web.Server
 	metrics   *metrics
-	commits   commitMetrics
 	started   time.Time
 }
 
@@ -59,9 +58,9 @@ var wallClock = time.Now
 // closed; nothing runs and nothing listens yet. Where notifiers of kind
 // terminal print is terminal.
 func assemble(ctx context.Context, cfg *config.Config, terminal io.Writer, log *slog.Logger) (*bridge, error) {
-	b := &bridge{cfg: cfg, log: log, started: time.Now(), commits: newCommitMetrics()}
+	b := &bridge{cfg: cfg, log: log, started: time.Now()}
 	var err error
-	if b.store, err = sqlite.Open(ctx, cfg.Store, sqlite.Options{Log: log, Now: wallClock, Committed: b.commits.observe}); err != nil {
+	if b.store, err = sqlite.Open(ctx, cfg.Store, sqlite.Options{Log: log, Now: wallClock}); err != nil {
 		return nil, err
 	}
 	b.inbox = inbox{b.store, cfg.Redaction()}
@@ -77,7 +76,6 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 		return err
 	}
 	b.metrics = newMetrics(b.store)
-	b.metrics.registry.MustRegister(b.commits.took, b.commits.events)
 	client := outbound.New(b.cfg.Outbound)
 	if err := b.wireRules(ctx, newCrew(client, terminal)); err != nil {
 		return err

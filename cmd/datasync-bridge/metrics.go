@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -62,8 +61,8 @@ func newMetrics(s *sqlite.Store) *metrics {
 	}
 	m.loads = newLoadMetrics()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "bridge_build_info", Help: "Always 1; the labels tell the versions.",
-		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
+		Name: "bridge_build_info", Help: "Always 1; the label tells the version.",
+		ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.answering, m.planned, m.planning, m.failures, m.conditions, m.conflicts,
 		m.attempts, m.sending, m.repeatable, build, waiting{s},

@@ -58,7 +58,6 @@ func (t *tx) row(query string, args []any, into ...any) error {
 
 // commit runs a batch. Nobody is answered before it is on disk.
 func (w *writer) commit(b batch) {
-	began := time.Now()
 	t, err := w.transact(&b)
 	if err != nil {
 		w.broken(err)
@@ -66,7 +65,6 @@ func (w *writer) commit(b batch) {
 		return
 	}
 	w.healthy()
-	w.store.committed(len(b.accepts), len(b.jobs), time.Since(began))
 	for _, f := range t.committed {
 		f()
 	}

@@ -32,9 +32,6 @@ type Options struct {
 	Now func() time.Time
 	// Log gets what an operator must know of the file. Default: nothing.
 	Log *slog.Logger
-	// Committed is told of every commit: events and other jobs in it, and the time
-	// it took, its fsync included. It must not wait.
-	Committed func(events, jobs int, took time.Duration)
 }
 
 // Store is one open file. Its methods may be called from many goroutines.
@@ -49,9 +46,7 @@ type Store struct {
 
 	mu       sync.Mutex
 	watchers map[string][]chan struct{}
-	// chunkOf is how many events a chunk of fingerprints covers.
-	chunkOf   int
-	committed func(events, jobs int, took time.Duration)
+	chunkOf  int // events in a chunk of fingerprints
 }
 
 // Open takes the lock beside the file, brings its schema up to date, starts a
@@ -90,16 +85,13 @@ func newStore(cfg store.Config, o Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Committed == nil {
-		o.Committed = func(int, int, time.Duration) {}
-	}
 	cfg = cfg.WithDefaults()
 	// A link to the file is the file: its lock and its log lie beside it, and
 	// two names must not let two writers in.
 	if path, err := filepath.EvalSymlinks(cfg.SQLite.Path); err == nil {
 		cfg.SQLite.Path = path
 	}
-	return &Store{cfg: cfg, now: o.Now, log: o.Log, chunkOf: chunkEvents, committed: o.Committed, watchers: map[string][]chan struct{}{}}
+	return &Store{cfg: cfg, now: o.Now, log: o.Log, chunkOf: chunkEvents, watchers: map[string][]chan struct{}{}}
 }
 
 func (s *Store) openToWrite(ctx context.Context) error {
