@@ -17,7 +17,7 @@ BENCHTIME  ?= 5s
 
 export CGO_ENABLED := 1
 
-.PHONY: help demo test build bench lint fuzz tools
+.PHONY: help demo test build bench lint hostile fuzz tools
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -39,6 +39,10 @@ lint: $(LINT) ## golangci-lint with the repository's configuration
 
 bench: build ## speed as ratios inside one run
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...
+
+hostile: build ## attack the built binary; print what each hostile input cost, renew docs/hostile.md
+	HOSTILE_TABLE=1 TEST_BINARY=$(CURDIR)/$(BINARY) go test -count 1 -parallel 1 -timeout 15m -run '^TestHostile' ./cmd/datasync-bridge
+	@grep '^|' docs/hostile.md
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
