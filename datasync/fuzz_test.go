@@ -28,7 +28,7 @@ func FuzzAnswers(f *testing.F) {
 	}
 	c := &Client{cfg: Config{ClientSecret: "canary-secret"}}
 	f.Fuzz(func(t *testing.T, text, param string) {
-		a := newAnswer(&http.Response{StatusCode: 200, Header: http.Header{"X-Request-Id": {text}}}, []byte(text))
+		a := newAnswer(&http.Response{StatusCode: http.StatusOK, Header: http.Header{"X-Request-Id": {text}}}, []byte(text))
 		line(t, a.requestID, maxID)
 		line(t, clean(a.message(), maxMessage), maxMessage)
 		p := c.partner(a)

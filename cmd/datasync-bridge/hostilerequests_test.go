@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -74,7 +75,7 @@ func requests() []hostility {
 		{"a chunk's extension that never ends", said(signed + "Transfer-Encoding: chunked\r\n\r\n1;" + strings.Repeat("x", 16<<20)), "400 body_incomplete", 0},
 		{"100,000 chunks of one byte", said(signed + "Transfer-Encoding: chunked\r\n\r\n" + chunks + "0\r\n\r\n"), "401 signature_mismatch", 0},
 		{"10,000 trailers", said(signed + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + numbered(10_000) + "\r\n"), "400 body_incomplete", 0},
-		{"a request in a body that is refused", said(post + "Content-Length: " + fmt.Sprint(len(hidden)) + "\r\n\r\n" + hidden), missing, 0},
+		{"a request in a body that is refused", said(post + "Content-Length: " + strconv.Itoa(len(hidden)) + "\r\n\r\n" + hidden), missing, 0},
 		{"a request in a body that is not read", said(post + "Content-Length: 100000\r\n\r\n" + strings.Repeat(hidden, 3000)), missing, 0},
 	}
 }

@@ -118,7 +118,7 @@ func TestOddJSONIsReadAsRecordedAndByBothReadersAlike(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			cause, known := causes[c.bridge]
-			if !known || names[c.name] || !strings.Contains("yni", c.name[:1]) {
+			if !known || names[c.name] || strings.Trim(c.name[:1], "yni") != "" {
 				t.Fatalf("%q is no answer, or the name is taken or of no kind", c.bridge)
 			}
 			names[c.name] = true
