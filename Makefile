@@ -13,6 +13,7 @@ TAGS       := sqlite_omit_load_extension,osusergo,netgo,timetzdata
 LDFLAGS    := -s -w -linkmode external -extldflags "-static" -X main.version=$(VERSION)
 LINT       := .tools/golangci-lint-$(shell cksum < tools/go.sum | cut -d' ' -f1)
 FUZZTIME   ?= 20s
+FUZZ       ?= .
 BENCHTIME  ?= 5s
 
 export CGO_ENABLED := 1
@@ -23,7 +24,7 @@ export CGO_CFLAGS := -g -O2 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_DEFAULT_LOOKAS
 
 TORTURE    ?= 30m
 
-.PHONY: help demo test build bench torture lint fuzz tools
+.PHONY: help demo test build bench torture hostile lint fuzz tools
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -51,10 +52,12 @@ bench: build ## the ladder, in about eight minutes and 4 GB of disk, then each r
 torture: ## real processes killed, starved and lied to for TORTURE (30m), then judged
 	BRIDGE_TORTURE=$(TORTURE) go test -count=1 -timeout 0 -run '^TestTorture$$' -v ./cmd/datasync-bridge
 
-fuzz: ## every fuzz target for FUZZTIME each
-	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
-	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -d' ' -f2); do \
-	    echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p; done; done
+hostile: build ## attack the built binary; print what each hostile input cost, renew docs/hostile.md
+	HOSTILE_TABLE=1 TEST_BINARY=$(CURDIR)/$(BINARY) go test -count 1 -parallel 1 -timeout 15m -run '^TestHostile' ./cmd/datasync-bridge
+	@grep '^|' docs/hostile.md
+
+fuzz: ## every fuzz target (or FUZZ=pattern) for FUZZTIME each, then a table of what they did
+	@./tools/fuzz '$(FUZZTIME)' '$(FUZZ)'
 
 # The linter has a go.mod of its own, so that its hundreds of dependencies never
 # touch the versions that the product is built with.

@@ -47,6 +47,31 @@ func (d *Dispatcher) planBatch(ctx context.Context, limit int) (worked bool, err
 	pending = slices.DeleteFunc(pending, func(st event.Stored) bool { return d.badEvents.held(st.ID, now) })
 
 	rules := d.rules.Load()
+	for rest := pending; len(rest) > 0 && err == nil; {
+		var now []event.Stored
+		now, rest = portion(rest)
+		err = d.planPortion(ctx, rules, now)
+	}
+	return len(pending) > 0, err
+}
+
+// portionBytes bounds the bodies, but for the last, that are decoded at one
+// time: as Go values, JSON made for it takes more than twenty times its bytes.
+const portionBytes = 1 << 20
+
+// portion parts what is decoded and planned together from what comes after it.
+func portion(pending []event.Stored) (now, rest []event.Stored) {
+	bytes := 0
+	for i, st := range pending {
+		if bytes += len(st.Body); bytes >= portionBytes {
+			return pending[:i+1], pending[i+1:]
+		}
+	}
+	return pending, nil
+}
+
+// planPortion plans events side by side, as far as they do not touch the same.
+func (d *Dispatcher) planPortion(ctx context.Context, rules *Rules, pending []event.Stored) error {
 	tasks := make([]task, 0, len(pending))
 	for _, st := range pending {
 		var t task
@@ -67,7 +92,7 @@ func (d *Dispatcher) planBatch(ctx context.Context, limit int) (worked bool, err
 			return nil
 		})
 	}
-	return len(pending) > 0, running.Wait()
+	return running.Wait()
 }
 
 // prepare does what needs no store.

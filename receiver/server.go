@@ -11,6 +11,7 @@
 package receiver
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -171,28 +173,53 @@ func (s *Server) route() {
 		return s.send(c, a, "")
 	}
 	s.app.Use(missing)
-	s.catchOddMethods(missing)
+	s.catchOdd(missing)
 }
 
-// catchOddMethods answers methods that fiber does not know, which it would
-// answer itself, outside the answer table.
-func (s *Server) catchOddMethods(missing fiber.Handler) {
+// catchOdd answers, before fiber sees them, methods that fiber does not know,
+// which it would answer itself, outside the answer table, and requests that
+// another reader on the way may have understood in another way.
+func (s *Server) catchOdd(missing fiber.Handler) {
 	known := map[string]bool{}
 	for _, m := range fiber.DefaultMethods {
 		known[m] = true
 	}
 	next := s.app.Handler()
 	s.app.Server().Handler = func(r *fasthttp.RequestCtx) {
-		if known[string(r.Method())] {
+		odd := ambiguous(&r.Request.Header)
+		if known[string(r.Method())] && !odd {
 			next(r)
 			return
 		}
 		c := s.app.AcquireCtx(r)
 		defer s.app.ReleaseCtx(c)
-		if err := missing(c); err != nil {
+		err := error(fiber.ErrBadRequest)
+		if !odd {
+			err = missing(c)
+		}
+		if err != nil {
 			_ = s.fault(c, err) // it only sets the answer
 		}
 	}
+}
+
+// ambiguous reports a version of HTTP that is not spoken here, and a body with
+// both a length and chunks, whose end a proxy may see elsewhere (RFC 9112 §6.1:
+// it ought to be handled as an error). fasthttp reads either as it thinks best.
+func ambiguous(h *fasthttp.RequestHeader) bool {
+	if version := string(h.Protocol()); version != "HTTP/1.1" && version != "HTTP/1.0" {
+		return true
+	}
+	if h.ContentLength() != -1 { // not chunked
+		return false
+	}
+	const length = "content-length:"
+	for line := range bytes.Lines(h.RawHeaders()) {
+		if len(line) >= len(length) && strings.EqualFold(string(line[:len(length)]), length) {
+			return true
+		}
+	}
+	return false
 }
 
 // readiness says whether events can be taken, and to strangers nothing more.

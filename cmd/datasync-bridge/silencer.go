@@ -147,6 +147,8 @@ func (q *silencer) admissible(s incident.Silence) (match string, err error) {
 		return "", fmt.Errorf("why: may have %d bytes (got %d)", maxSilenceReason, len(s.Why))
 	case !s.Until.After(s.From):
 		return "", fmt.Errorf("until: must be after its beginning, %s (got %s)", s.From.Format(time.RFC3339), s.Until.Format(time.RFC3339))
+	case s.Until.Year() > 9999: // JSON has no such times, so it could not be kept
+		return "", errors.New("until: is after the year 9999")
 	case s.Until.Sub(s.From) > maxSilence:
 		return "", fmt.Errorf("until: a silence may last %d days; write a rule for what is to be quiet longer", int(maxSilence.Hours()/24))
 	}

@@ -124,6 +124,9 @@ func TestRouting23ASilenceThatMakesNoSenseIsNotKept(t *testing.T) {
 	mute.Why = " "
 	wordy := quietFor(time.Hour, partner)
 	wordy.Why = strings.Repeat("x", 1001)
+	endless := quietFor(2*time.Hour, partner)
+	endless.From = time.Date(9999, 12, 31, 23, 0, 0, 0, time.UTC)
+	endless.Until = endless.From.Add(2 * time.Hour)
 	for want, s := range map[string]incident.Silence{
 		"name at least one field":         quietFor(time.Hour, nil),
 		"may have 4096 bytes":             quietFor(time.Hour, map[string]any{"type": strings.Repeat("x", 5000)}),
@@ -131,6 +134,7 @@ func TestRouting23ASilenceThatMakesNoSenseIsNotKept(t *testing.T) {
 		"why: may have 1000":              wordy,
 		"must be after its beginning":     quietFor(-time.Hour, partner),
 		"after its beginning, 2026-11-26": late,
+		"after the year 9999":             endless,
 		"366 days":                        quietFor(367*24*time.Hour, partner),
 		"match.data.status: a silence":    quietFor(time.Hour, map[string]any{"data.status": "x"}),
 		`did you mean "partner.id"`:       quietFor(time.Hour, map[string]any{"partner.idd": "x"}),

@@ -76,11 +76,25 @@ func anyJSON(rt *rapid.T, depth int) string {
 	return "[" + strings.Join(parts, ",") + "]"
 }
 
-// twoReadings looks for two fields at paths that a probe can be asked for too.
+// asked are fields with a path at which a probe can be asked for them too: at
+// the root, deeper, in a list, by a condition, and where acceptance looks for ids.
+var asked = map[string]string{
+	event.TransactionID: "id",
+	event.PartnerID:     "data.0.id",
+	event.PartnerName:   "data.transaction.id",
+	event.RunID:         "data.data.data",
+	event.CertificateID: "data[type=x].id",
+	event.DocumentType:  "event.event_type",
+	event.ErrorMessage:  "environment",
+	event.PONumber:      "livemode",
+}
+
 func twoReadings(t testing.TB) *mapping.Mapping {
-	return mustNew(t, mapping.Config{Paths: map[string][]string{
-		event.TransactionID: {"id"}, event.PartnerID: {"data.0.id"},
-	}})
+	paths := map[string][]string{}
+	for field, place := range asked {
+		paths[field] = []string{place}
+	}
+	return mustNew(t, mapping.Config{Paths: paths})
 }
 
 func TestProbeAndNormalizationReadOneBodyAlike(t *testing.T) {
@@ -104,16 +118,21 @@ func alike(t fataler, m *mapping.Mapping, body string) {
 	if p.Type != ev.SentType || p.Quarantine != ev.Quarantine || p.Sandbox != (ev.Environment == event.Sandbox) {
 		t.Fatalf("%q: probe %q %q %v, event %q %q %v", body, p.Type, p.Quarantine, p.Sandbox, ev.SentType, ev.Quarantine, ev.Environment)
 	}
-	for field, place := range map[string]string{event.TransactionID: "id", event.PartnerID: "data.0.id"} {
+	for field, place := range asked {
 		at, err := mapping.ParsePath(place)
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
 		// Where the place is empty, the event looks for the field elsewhere too.
-		if got := p.At(at); ev.Quarantine == "" && got != "" && got != ev.Text(field) {
+		got := p.At(at)
+		if place == "id" && got != "" && got != p.ID() {
+			t.Fatalf("%q: the id is %q and %q", body, got, p.ID())
+		}
+		if ev.Quarantine == "" && got != "" && got != ev.Text(field) {
 			t.Fatalf("%q: %s is %q to the probe, %q to the event", body, place, got, ev.Text(field))
 		}
 	}
+	secondOpinion(t, body, ev)
 	printed, err := json.Marshal(ev)
 	if err != nil || !utf8.Valid(printed) {
 		t.Fatalf("%q: the event cannot be written: %v", body, err)
@@ -123,6 +142,11 @@ func alike(t fataler, m *mapping.Mapping, body string) {
 func FuzzReadings(f *testing.F) {
 	for _, s := range samples(f) {
 		f.Add(string(s.Body))
+	}
+	for _, c := range jsonCases(f) {
+		if len(c.body) < 1000 { // long seeds only slow the search
+			f.Add(c.body)
+		}
 	}
 	f.Add(`{"type":"a","type":"b","\u0074ype":"c"}`)
 	f.Add("{\"type\":\"\xff\xfe\",\"id\":\"\\ud800\"}")
