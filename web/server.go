@@ -175,6 +175,14 @@ func New(cfg Config, d Deps, o Options) (*Server, error) {
 	return s, nil
 }
 
+// CertificateEnds is when the listener's certificate ends, zero without one.
+func (s *Server) CertificateEnds() time.Time {
+	if s.tls == nil {
+		return time.Time{}
+	}
+	return s.tls.Certificates[0].Leaf.NotAfter
+}
+
 func (s *Server) build() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName: "datasync-bridge", Immutable: true, DisableStartupMessage: true,

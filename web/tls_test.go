@@ -39,6 +39,20 @@ func TestWithACertificateOnlyTLSIsSpoken(t *testing.T) {
 	}
 }
 
+func TestItSaysWhenItsCertificateEnds(t *testing.T) {
+	pair, _ := certificate(t)
+	s, err := web.New(web.Config{TLS: pair, Users: users()}, web.Deps{}, web.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := time.Until(s.CertificateEnds()); left <= 58*time.Minute || left > time.Hour {
+		t.Errorf("a certificate for one hour ends in %v", left)
+	}
+	if s, err = web.New(web.Config{Users: users()}, web.Deps{}, web.Options{}); err != nil || !s.CertificateEnds().IsZero() {
+		t.Errorf("without a certificate: %v, %v", s.CertificateEnds(), err)
+	}
+}
+
 func TestACertificateThatCannotBeReadStopsTheStart(t *testing.T) {
 	if _, err := web.New(web.Config{TLS: &web.TLS{Cert: "no", Key: "no"}, Users: users()}, web.Deps{}, web.Options{}); err == nil {
 		t.Error("New made a server without its certificate")

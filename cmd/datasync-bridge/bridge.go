@@ -53,9 +53,9 @@ type bridge struct {
 // closed; nothing runs and nothing listens yet. Where notifiers of kind
 // terminal print is terminal.
 func assemble(ctx context.Context, cfg *config.Config, terminal io.Writer, log *slog.Logger) (*bridge, error) {
-	b := &bridge{cfg: cfg, log: log, started: time.Now()}
+	b := &bridge{cfg: cfg, log: log, started: time.Now(), metrics: newMetrics()}
 	var err error
-	if b.store, err = sqlite.Open(ctx, cfg.Store, sqlite.Options{Log: log}); err != nil {
+	if b.store, err = sqlite.Open(ctx, cfg.Store, sqlite.Options{Log: log, Observe: b.metrics.commits.committed}); err != nil {
 		return nil, err
 	}
 	if err := b.wire(ctx, terminal); err != nil {
@@ -69,7 +69,8 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	if err := checkTellings(ctx, b.store, b.cfg); err != nil {
 		return err
 	}
-	b.metrics = newMetrics(b.store)
+	b.metrics.watchStore(b.store, b.cfg.Store.SQLite.Path)
+	b.metrics.expect(b.cfg.Sources)
 	client := outbound.New(b.cfg.Outbound)
 	if err := b.wireRules(ctx, newCrew(client, terminal)); err != nil {
 		return err
@@ -80,7 +81,7 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	}
 	b.worker = remediation.NewWorker(b.store, b.live, api, remediation.NewReader(api), remediation.WorkerOptions{
 		Log: b.log, Environment: b.cfg.Datasync.Environment, Config: b.live.hash, Entry: b.live.entry,
-		Idempotent: b.cfg.Datasync.Idempotency.ConfirmedBy != "",
+		Idempotent: b.cfg.Datasync.Idempotency.ConfirmedBy != "", Observer: b.metrics.runs.observer(),
 	})
 	if err := b.wirePolling(api); err != nil {
 		return err
@@ -104,7 +105,13 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 		Status:   b.status,
 		Metrics:  b.metrics.handler(),
 	}, web.Options{Log: b.log, TokenFile: tokenFile(b.cfg)})
-	return err
+	if err != nil {
+		return err
+	}
+	if ends := b.admin.CertificateEnds(); !ends.IsZero() {
+		b.metrics.watchCertificate(ends)
+	}
+	return nil
 }
 
 // wireRules makes what decides and tells, and what swaps both.
@@ -145,7 +152,7 @@ func (b *bridge) wireOwn(client *http.Client) {
 		b.arrivals.look(), look{kinds: []string{configRejected}, find: b.reloader.troubles})
 	b.own = &ownWatch{store: b.store, looks: looks, log: b.log}
 	if h := b.cfg.Heartbeat; h != nil {
-		b.heartbeat = &heartbeat{Heartbeat: *h, client: client, well: b.well, log: b.log}
+		b.heartbeat = &heartbeat{Heartbeat: *h, client: client, well: b.well, metrics: b.metrics.beats, log: b.log}
 	}
 }
 
