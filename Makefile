@@ -17,7 +17,7 @@ BENCHTIME  ?= 5s
 
 export CGO_ENABLED := 1
 
-.PHONY: help demo test build bench lint fuzz tools
+.PHONY: help demo test build bench lint alerts fuzz tools
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -30,12 +30,15 @@ build: tools ## leave the static binary at bin/datasync-bridge
 	go build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/datasync-bridge
 	@echo "built $(BINARY) $(VERSION)"
 
-test: tools build lint ## vet, lint, and every test with the race detector; fuzz seeds included
+test: tools build lint alerts ## vet, lint, and every test with the race detector; fuzz seeds included
 	go vet ./...
 	TEST_BINARY=$(CURDIR)/$(BINARY) go test -race -timeout 20m ./...
 
 lint: $(LINT) ## golangci-lint with the repository's configuration
 	$(LINT) run ./...
+
+alerts: ## play the tests of docs/monitoring/alerts.yaml
+	go -C tools/alerts run . ../../docs/monitoring/alerts_test.yaml
 
 bench: build ## speed as ratios inside one run
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...

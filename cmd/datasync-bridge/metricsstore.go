@@ -55,6 +55,7 @@ var (
 	queuedByName  = prometheus.NewDesc("bridge_deliveries_waiting", "Notifications that are not sent yet.", []string{"notifier"}, nil)
 	deadByName    = prometheus.NewDesc("bridge_deliveries_dead", "Notifications that were given up.", []string{"notifier"}, nil)
 	queuedAge     = prometheus.NewDesc("bridge_deliveries_waiting_age_seconds", "Age of the oldest notification that is not sent.", nil, nil)
+	overdue       = prometheus.NewDesc("bridge_deliveries_overdue_seconds", "How long the notification waits that has waited longest beyond its time.", []string{"notifier"}, nil)
 	runsAwaiting  = prometheus.NewDesc("bridge_runs_awaiting", "Runs that wait for a person's approval.", nil, nil)
 	runsUnknown   = prometheus.NewDesc("bridge_runs_unknown", "Runs that may have acted, and of which nobody knows.", nil, nil)
 	storeQueue    = prometheus.NewDesc("bridge_store_queue", "Callers that wait for the store's writer.", nil, nil)
@@ -67,7 +68,7 @@ var (
 // Describe implements prometheus.Collector.
 func (w waiting) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{pendingEvents, pendingAge, parkedEvents, openIncidents, runsAwaiting, runsUnknown,
-		queuedByName, deadByName, queuedAge, storeQueue, storeBytes, diskFree, diskSize, storeUp} {
+		queuedByName, deadByName, queuedAge, overdue, storeQueue, storeBytes, diskFree, diskSize, storeUp} {
 		to <- d
 	}
 }
@@ -104,6 +105,9 @@ func (w waiting) Collect(to chan<- prometheus.Metric) {
 	}
 	for name, n := range stats.Dead {
 		gauge(deadByName, float64(n), name)
+	}
+	for name, since := range stats.OldestDue {
+		gauge(overdue, age(w.store, since), name)
 	}
 	gauge(queuedAge, age(w.store, stats.OldestWaiting))
 	gauge(storeQueue, float64(stats.Queue))
