@@ -43,9 +43,17 @@ type Options struct {
 	Now func() time.Time
 	// Log takes refusals and faults. Default: none.
 	Log *slog.Logger
-	// Observe is told of every request: the source ("" for none), the code of
-	// the answer, and the time from its first byte.
-	Observe func(source, code string, took time.Duration)
+	// Observe is told of every request, as it is answered.
+	Observe func(Answered)
+}
+
+// Answered is one request and its answer.
+type Answered struct {
+	Source string // "" for none
+	Code   string // of the answer
+	Event  string // the id of the event that was kept or counted, "" for none
+	// Took is the time from the request's first byte.
+	Took time.Duration
 }
 
 // Server is the public listener.
@@ -54,7 +62,7 @@ type Server struct {
 	inbox    Inbox
 	ready    func() error
 	now      func() time.Time
-	observe  func(source, code string, took time.Duration)
+	observe  func(Answered)
 	rejected *rejectedLog
 	bodies   *bodies
 	proxies  proxies
@@ -87,7 +95,7 @@ func New(cfg Config, sources []Source, inbox Inbox, o Options) (*Server, error) 
 		s.now = time.Now
 	}
 	if s.observe == nil {
-		s.observe = func(string, string, time.Duration) {}
+		s.observe = func(Answered) {}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -153,7 +161,7 @@ func (s *Server) route() {
 			a = wrongMethod
 			c.Set(fiber.HeaderAllow, methods)
 		}
-		s.observe("", a.code, time.Since(c.Context().Time()))
+		s.observe(Answered{Code: a.code, Took: time.Since(c.Context().Time())})
 		s.rejected.unknown(a, c.Method(), c.Path(), s.requestID(c), s.address(c))
 		return s.send(c, a, "")
 	}

@@ -21,6 +21,7 @@ import (
 	"datasync-bridge/receiver"
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/store/sqlite"
+	"datasync-bridge/tracing"
 	"datasync-bridge/web"
 	"datasync-bridge/web/view"
 )
@@ -43,6 +44,7 @@ type bridge struct {
 	arrivals  *arrivals
 	own       *ownWatch
 	heartbeat *heartbeat // nil where heartbeat is not set
+	traces    *traces    // nil where telemetry.traces is not set
 	receiver  *receiver.Server
 	admin     *web.Server
 	metrics   *metrics
@@ -72,6 +74,9 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	b.metrics.watchStore(b.store, b.cfg.Store.SQLite.Path)
 	b.metrics.expect(b.cfg.Sources)
 	client := outbound.New(b.cfg.Outbound)
+	if err := b.wireTraces(); err != nil {
+		return err
+	}
 	if err := b.wireRules(ctx, newCrew(client, terminal)); err != nil {
 		return err
 	}
@@ -81,14 +86,14 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	}
 	b.worker = remediation.NewWorker(b.store, b.live, api, remediation.NewReader(api), remediation.WorkerOptions{
 		Log: b.log, Environment: b.cfg.Datasync.Environment, Config: b.live.hash, Entry: b.live.entry,
-		Idempotent: b.cfg.Datasync.Idempotency.ConfirmedBy != "", Observer: b.metrics.runs.observer(),
+		Idempotent: b.cfg.Datasync.Idempotency.ConfirmedBy != "", Observer: b.traces.alsoRuns(b.metrics.runs.observer()),
 	})
 	if err := b.wirePolling(api); err != nil {
 		return err
 	}
 	b.wireOwn(client)
 	var err error
-	b.receiver, err = receiver.New(b.cfg.Server, b.cfg.Sources, b.store, receiver.Options{
+	b.receiver, err = receiver.New(b.cfg.Server, b.cfg.Sources, b.traces.inbox(b.store), receiver.Options{
 		Ready: b.ready, Log: b.log, Observe: b.answered,
 	})
 	if err != nil {
@@ -140,7 +145,7 @@ func (b *bridge) wireRules(ctx context.Context, crew *crew) error {
 		Rules:      p.rules(),
 		Senders:    crew.senders(b.cfg),
 		Log:        b.log,
-		Observer:   b.metrics.observer(),
+		Observer:   b.traces.alsoDispatch(b.metrics.observer()),
 	}, dispatch.Config{})
 	b.reloader.dispatch = b.dispatch
 	return err
@@ -168,6 +173,19 @@ func (b *bridge) well(ctx context.Context) error {
 	return err
 }
 
+// wireTraces makes what tells of each event, where that is asked for. It has a
+// client of its own, so that a collector that hangs takes no connection.
+func (b *bridge) wireTraces() (err error) {
+	t := b.cfg.Telemetry.Traces
+	if t == nil {
+		return nil
+	}
+	b.traces, err = newTraces(*t, tracing.Options{
+		Client: outbound.New(b.cfg.Outbound), Version: version, Log: b.log, Failed: b.metrics.traces.Inc,
+	})
+	return err
+}
+
 // wirePolling makes what asks Datasync by itself.
 func (b *bridge) wirePolling(api *datasync.Client) (err error) {
 	if e := b.cfg.Datasync.Enrich; e != nil {
@@ -186,9 +204,12 @@ func (b *bridge) wirePolling(api *datasync.Client) (err error) {
 }
 
 // answered observes one answer of the public listener.
-func (b *bridge) answered(source, code string, took time.Duration) {
-	b.metrics.received(source, code, took)
-	b.arrivals.answered(source, code)
+func (b *bridge) answered(a receiver.Answered) {
+	b.metrics.received(a.Source, a.Code, a.Took)
+	b.arrivals.answered(a.Source, a.Code)
+	if b.traces != nil {
+		b.traces.received(a)
+	}
 }
 
 func (b *bridge) ready() error {
@@ -246,4 +267,10 @@ func (b *bridge) run(ctx context.Context, l listeners) error {
 	return all.Wait()
 }
 
-func (b *bridge) close() error { return b.store.Close() }
+func (b *bridge) close() error {
+	err := b.store.Close()
+	if b.traces != nil {
+		b.traces.Close()
+	}
+	return err
+}

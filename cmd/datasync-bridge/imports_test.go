@@ -18,6 +18,7 @@ const module = "datasync-bridge"
 var rooms = map[string][]string{
 	"event":                  {},
 	"outbound":               {},
+	"tracing":                {"outbound"},
 	"receiver":               {"event", "receiver/signature", "receiver/mapping"},
 	"receiver/signature":     {"event"},
 	"receiver/mapping":       {"event"},
@@ -46,7 +47,7 @@ var rooms = map[string][]string{
 	"web":                    {"event", "routing/incident", "web/view"},
 	"web/view":               {"event", "routing/incident"},
 	"web/client":             {"event", "routing/incident", "web/view"},
-	"config":                 {"event", "outbound", "receiver", "receiver/signature", "receiver/mapping", "routing", "routing/calendar", "routing/wording", "routing/incident", "dispatch", "notifiers", "notifiers/slack", "notifiers/pagerduty", "notifiers/terminal", "store", "datasync", "datasync/remediation", "web"},
+	"config":                 {"event", "outbound", "receiver", "receiver/signature", "receiver/mapping", "routing", "routing/calendar", "routing/wording", "routing/incident", "dispatch", "notifiers", "notifiers/slack", "notifiers/pagerduty", "notifiers/terminal", "store", "datasync", "datasync/remediation", "tracing", "web"},
 	"cmd/datasync-bridge":    {"*"},
 }
 
@@ -67,6 +68,7 @@ var outside = map[string][]string{
 	"github.com/invopop/jsonschema":       {}, // a test makes the schema
 	"github.com/santhosh-tekuri":          {},
 	"github.com/prometheus/client_golang": {"cmd/datasync-bridge", "web"},
+	"go.opentelemetry.io":                 {"tracing"},
 }
 
 type listed struct {

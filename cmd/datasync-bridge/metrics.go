@@ -36,6 +36,7 @@ type metrics struct {
 	commits    commitMetrics
 	runs       runMetrics
 	beats      beatMetrics
+	traces     prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -53,6 +54,7 @@ func newMetrics() *metrics {
 			Buckets: []float64{.005, .025, .1, .5, 1, 5, 30, 120}}),
 		failures:   counter("bridge_plan_failures_total", "Events or timers that could not be planned or applied at one try."),
 		conditions: counter("bridge_rule_conditions_failed_total", "Conditions (when:) that failed on an event, so that their rule did not match."),
+		traces:     counter("bridge_trace_export_failures_total", "Batches of spans that the collector did not take; they are lost."),
 		conflicts:  counter("bridge_plan_conflicts_total", "Plans made again because what they were made from had changed."),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bridge_delivery_attempts_total", Help: "Calls to notifiers by kind of notification and result."}, []string{"notifier", "kind", "result"}),
@@ -73,7 +75,7 @@ func newMetrics() *metrics {
 		m.polls.missed, m.polls.late, m.polls.cleared, m.polls.failed, m.polls.took, m.polls.skipped,
 		m.loads.config, m.loads.total, m.loads.good, m.loads.at,
 		m.partners.fetched, m.partners.failed, m.partners.reminded,
-		m.commits.changes, m.commits.took, m.commits.failed, m.runs.became, m.runs.took, m.beats.sent, m.beats.failed,
+		m.commits.changes, m.commits.took, m.commits.failed, m.runs.became, m.runs.took, m.beats.sent, m.beats.failed, m.traces,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
