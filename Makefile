@@ -24,7 +24,7 @@ export CGO_CFLAGS := -g -O2 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_DEFAULT_LOOKAS
 
 TORTURE    ?= 30m
 
-.PHONY: help demo test build bench torture hostile lint fuzz tools
+.PHONY: help demo test build bench torture hostile lint alerts fuzz tools
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -37,12 +37,15 @@ build: tools ## leave the static binary at bin/datasync-bridge
 	go build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/datasync-bridge
 	@echo "built $(BINARY) $(VERSION)"
 
-test: tools build lint ## vet, lint, and every test with the race detector; fuzz seeds included
+test: tools build lint alerts ## vet, lint, and every test with the race detector; fuzz seeds included
 	go vet ./...
 	TEST_BINARY=$(CURDIR)/$(BINARY) go test -race -timeout 20m ./...
 
 lint: $(LINT) ## golangci-lint with the repository's configuration
 	$(LINT) run ./...
+
+alerts: ## play the tests of docs/monitoring/alerts.yaml
+	go -C tools/alerts run . ../../docs/monitoring/alerts_test.yaml
 
 bench: build ## the ladder, in about eight minutes and 4 GB of disk, then each room's benchmarks
 	go build -o bin/bench ./bench

@@ -72,6 +72,9 @@ func (p *Pair) Config() *tls.Config {
 	}
 }
 
+// Ends is when the certificate in use ends.
+func (p *Pair) Ends() time.Time { return p.current().Leaf.NotAfter }
+
 // current is the newest pair that is whole. While one file is new and the other
 // is not yet, or the new ones do not fit, the one before stays in use.
 func (p *Pair) current() *tls.Certificate {

@@ -29,6 +29,9 @@ func (c *Config) fill() {
 	if c.Heartbeat != nil {
 		*c.Heartbeat = c.Heartbeat.WithDefaults()
 	}
+	if t := c.Telemetry.Traces; t != nil {
+		*t = t.WithDefaults()
+	}
 	for i := range c.Sources {
 		c.Sources[i] = c.Sources[i].WithDefaults()
 	}
@@ -78,6 +81,9 @@ func (c *Config) check(b *book) {
 	c.Outbound.Validate(below("outbound"))
 	if c.Heartbeat != nil {
 		c.Heartbeat.Validate(below("heartbeat"))
+	}
+	if t := c.Telemetry.Traces; t != nil {
+		t.Validate(below("telemetry.traces"))
 	}
 	if c.Admin.Listen == c.Server.Listen && !strings.HasSuffix(c.Admin.Listen, ":0") {
 		below("")("admin.listen", "is also server.listen; give the admin listener an address of its own")

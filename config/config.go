@@ -30,6 +30,7 @@ import (
 	"datasync-bridge/routing"
 	"datasync-bridge/routing/calendar"
 	"datasync-bridge/store"
+	"datasync-bridge/tracing"
 	"datasync-bridge/web"
 )
 
@@ -51,6 +52,7 @@ type Config struct {
 	Silences     []routing.Silence    `koanf:"silences"`
 	Inhibit      []routing.Inhibit    `koanf:"inhibit"`
 	Heartbeat    *Heartbeat           `koanf:"heartbeat"`
+	Telemetry    Telemetry            `koanf:"telemetry"`
 	Remediations []remediation.Config `koanf:"remediations"`
 
 	// Hash is the SHA-256 of the file, in hex; recorded with each decision.
@@ -80,6 +82,11 @@ type Heartbeat struct {
 	// URL is called by GET; like a webhook's, it is a secret.
 	URL   event.Secret  `koanf:"url"`
 	Every time.Duration `koanf:"every"` // default 1m
+}
+
+// Telemetry is what the bridge tells beside /metrics and its log.
+type Telemetry struct {
+	Traces *tracing.Config `koanf:"traces"`
 }
 
 // Options is what may lie over the file.

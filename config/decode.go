@@ -307,7 +307,7 @@ func cut(s string) string {
 // later are the keys of later versions. They are refused as such: accepting
 // and ignoring one would let an operator rely on what does not happen.
 var later = []string{
-	"templates", "enrichment", "console", "tracing", "telemetry",
+	"templates", "enrichment", "console", "tracing",
 	"store.postgres",
 	"sources[].digest", "sources[].reconcile",
 	"notifiers[].webhook", "notifiers[].email", "notifiers[].slack.buttons", "notifiers[].slack.signing_secret",

@@ -23,6 +23,7 @@ func Differences(a, b *Config) (restart []string) {
 		{"datasync", a.Datasync, b.Datasync},
 		{"outbound", a.Outbound, b.Outbound},
 		{"heartbeat", a.Heartbeat, b.Heartbeat},
+		{"telemetry", a.Telemetry, b.Telemetry},
 	} {
 		if !reflect.DeepEqual(section.a, section.b) {
 			restart = append(restart, section.name)
@@ -36,7 +37,7 @@ func Differences(a, b *Config) (restart []string) {
 func (c *Config) Keeping(running *Config) *Config {
 	k := *c
 	k.Server, k.Admin, k.Store = running.Server, running.Admin, running.Store
-	k.Datasync, k.Outbound, k.Heartbeat = running.Datasync, running.Outbound, running.Heartbeat
+	k.Datasync, k.Outbound, k.Heartbeat, k.Telemetry = running.Datasync, running.Outbound, running.Heartbeat, running.Telemetry
 	k.Sources = slices.Clone(running.Sources)
 	for n := range k.Sources {
 		for _, next := range c.Sources {

@@ -19,13 +19,14 @@ import (
 	"datasync-bridge/event"
 	"datasync-bridge/routing"
 	"datasync-bridge/routing/incident"
+	"datasync-bridge/tracing"
 )
 
 const schemaFile = "schema.json"
 
 // documented are the folders whose comments describe keys.
 var documented = []string{
-	"config", "datasync", "dispatch", "event", "notifiers", "outbound", "receiver", "routing", "store", "web",
+	"config", "datasync", "dispatch", "event", "notifiers", "outbound", "receiver", "routing", "store", "tracing", "web",
 }
 
 func TestTheSchemaIsMadeFromTheStructsAndTheirComments(t *testing.T) {
@@ -205,6 +206,8 @@ func ofType(t reflect.Type) *jsonschema.Schema {
 		return duration(`^\s*`+spanPart+`\s*$|^never$`, "30m", "72h", "never")
 	case reflect.TypeFor[event.Size]():
 		return text(`^[0-9]+\s*([KMG]i?)?B$`, "64KiB", "1MiB")
+	case reflect.TypeFor[tracing.Share]():
+		return &jsonschema.Schema{Type: "number", Minimum: "0", Maximum: "1", Examples: []any{0.1}}
 	case reflect.TypeFor[time.Time]():
 		return text("^"+instant+"$", "2026-12-31T00:00:00Z")
 	case reflect.TypeFor[event.Moment]():

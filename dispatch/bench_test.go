@@ -6,11 +6,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"datasync-bridge/dispatch"
-	"datasync-bridge/event"
-	"datasync-bridge/routing/incident"
 	"datasync-bridge/store"
 	"datasync-bridge/store/sqlite"
 )
@@ -40,7 +37,7 @@ func BenchmarkPlanning(b *testing.B) {
 	d, err := dispatch.New(dispatch.Deps{
 		Store: s, Mapper: &mapper{}, Rules: dispatch.Rules{Router: &router{}, Planner: machine()},
 		Addressees: func(context.Context) ([]string, error) { return nil, nil },
-		Observer: dispatch.Observer{Planned: func(event.Stored, incident.Outcome, time.Duration) {
+		Observer: dispatch.Observer{Planned: func(dispatch.Planned) {
 			mu.Lock()
 			defer mu.Unlock()
 			if left--; left == 0 {

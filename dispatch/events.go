@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -111,6 +112,7 @@ func (d *Dispatcher) planEvent(ctx context.Context, rules *Rules, t task) {
 	if ctx.Err() != nil {
 		return
 	}
+	began := d.store.Now()
 	var plan incident.Plan
 	err := d.untilFresh(ctx, func() error {
 		view, err := d.store.Load(ctx, t.query)
@@ -131,7 +133,7 @@ func (d *Dispatcher) planEvent(ctx context.Context, rules *Rules, t task) {
 		return
 	}
 	d.badEvents.clear(t.stored.ID)
-	d.eventPlanned(t.stored, plan)
+	d.eventPlanned(t.stored, plan, began)
 }
 
 func (r *Rules) propose(t task) []incident.Run {
@@ -185,6 +187,7 @@ func (d *Dispatcher) eventFailed(ctx context.Context, rules *Rules, st event.Sto
 // park sets an event aside for a person and tells them. Where even that fails,
 // the event stays pending with its setback, and holds up nothing.
 func (d *Dispatcher) park(ctx context.Context, rules *Rules, st event.Stored, cause error) {
+	began := d.store.Now()
 	var plan incident.Plan
 	err := d.untilFresh(ctx, func() error {
 		view, err := d.store.Load(ctx, rules.Planner.ParkQuery(st))
@@ -206,10 +209,10 @@ func (d *Dispatcher) park(ctx context.Context, rules *Rules, st event.Stored, ca
 		return
 	}
 	d.badEvents.clear(st.ID)
-	d.eventPlanned(st, plan)
+	d.eventPlanned(st, plan, began)
 }
 
-func (d *Dispatcher) eventPlanned(st event.Stored, plan incident.Plan) {
+func (d *Dispatcher) eventPlanned(st event.Stored, plan incident.Plan, began time.Time) {
 	if plan.Decision == nil {
 		return
 	}
@@ -217,7 +220,13 @@ func (d *Dispatcher) eventPlanned(st event.Stored, plan incident.Plan) {
 		d.observe.ConditionsFailed(failed)
 	}
 	outcome := plan.Decision.Outcome
-	d.observe.Planned(st, outcome, d.store.Now().Sub(st.ReceivedAt))
+	done := Planned{Event: st, Outcome: outcome, Incident: plan.Decision.Incident, Began: began, At: d.store.Now()}
+	for _, run := range plan.Runs {
+		if run.Event == st.ID {
+			done.Runs = append(done.Runs, run)
+		}
+	}
+	d.observe.Planned(done)
 	say := d.log.Debug
 	switch outcome {
 	case incident.Opened, incident.Reopened, incident.Settled:

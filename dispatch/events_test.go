@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"datasync-bridge/dispatch"
 	"datasync-bridge/event"
 	"datasync-bridge/routing/incident"
 )
@@ -340,8 +341,8 @@ func TestEvents_ReachTheObserver(t *testing.T) {
 		var mu sync.Mutex
 		var seen []string
 		note := func(what string) { mu.Lock(); seen = append(seen, what); mu.Unlock() }
-		w.observe.Planned = func(_ event.Stored, o incident.Outcome, since time.Duration) {
-			note(strings.Join([]string{string(o), since.String()}, " after "))
+		w.observe.Planned = func(p dispatch.Planned) {
+			note(strings.Join([]string{string(p.Outcome), p.At.Sub(p.Event.ReceivedAt).String()}, " after "))
 		}
 		w.observe.PlanFailed = func() { note("failed") }
 		w.mapper.bad = func() error { return errors.New("no") }

@@ -10,8 +10,8 @@ import (
 // Observer is told what happened, for metrics. Its functions are called from
 // several goroutines and must return at once; nil ones are skipped.
 type Observer struct {
-	// Planned: an event's plan is committed, so long after its arrival.
-	Planned func(st event.Stored, outcome incident.Outcome, sinceArrival time.Duration)
+	// Planned: an event's plan is committed.
+	Planned func(Planned)
 	// ConditionsFailed: so many rules' conditions failed on an event that is
 	// planned; those rules did not match it (routing rule 4).
 	ConditionsFailed func(count int)
@@ -19,8 +19,21 @@ type Observer struct {
 	PlanFailed func()
 	// Conflict: a plan was out of date and is made again.
 	Conflict func()
-	// Attempted: one call to a notifier has ended.
-	Attempted func(Attempt)
+	// Attempted: one call to a notifier has ended, for a delivery as it was
+	// before.
+	Attempted func(incident.Delivery, Attempt)
+}
+
+// Planned is an event whose plan is committed.
+type Planned struct {
+	Event   event.Stored
+	Outcome incident.Outcome
+	// Incident is the one concerned, "" for none.
+	Incident string
+	// Runs are those that the event proposed, refused ones among them.
+	Runs []incident.Run
+	// Began is when its planning began, At when the plan was committed.
+	Began, At time.Time
 }
 
 // Attempt is one call to a notifier.
@@ -49,7 +62,7 @@ const (
 // filled has every function, so that callers need not ask.
 func (o Observer) filled() Observer {
 	if o.Planned == nil {
-		o.Planned = func(event.Stored, incident.Outcome, time.Duration) {}
+		o.Planned = func(Planned) {}
 	}
 	if o.ConditionsFailed == nil {
 		o.ConditionsFailed = func(int) {}
@@ -61,7 +74,7 @@ func (o Observer) filled() Observer {
 		o.Conflict = func() {}
 	}
 	if o.Attempted == nil {
-		o.Attempted = func(Attempt) {}
+		o.Attempted = func(incident.Delivery, Attempt) {}
 	}
 	return o
 }

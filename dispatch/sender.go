@@ -103,7 +103,7 @@ func (s *sending) attempt(ctx context.Context, d incident.Delivery) {
 	if v.Pause > 0 {
 		s.paused = now.Add(v.Pause)
 	}
-	s.observe.Attempted(Attempt{
+	s.observe.Attempted(d, Attempt{
 		Notifier: s.Name, Kind: d.Kind, Result: v.Result, Repeat: d.Unclear,
 		Took: now.Sub(began), Age: now.Sub(d.QueuedAt),
 	})

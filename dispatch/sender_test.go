@@ -361,7 +361,7 @@ func TestSenders_ReachTheObserver(t *testing.T) {
 		slack := &far{answer: func(_ incident.Delivery, nth int) error { <-time.After(time.Second); return answers[nth-1] }}
 		w.senders = append(w.senders, slackTo(slack))
 		var seen []dispatch.Attempt
-		w.observe.Attempted = func(a dispatch.Attempt) { seen = append(seen, a) }
+		w.observe.Attempted = func(_ incident.Delivery, a dispatch.Attempt) { seen = append(seen, a) }
 		w.accept("open acme edi-slack")
 		stop := w.run()
 		defer stop()

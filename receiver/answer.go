@@ -138,6 +138,6 @@ func (s *Server) fault(c *fiber.Ctx, err error) error {
 			a = malformed
 		}
 	}
-	s.observe("", a.code, 0)
+	s.observe(Answered{Code: a.code})
 	return s.send(c, a, "")
 }

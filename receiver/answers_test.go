@@ -231,18 +231,21 @@ func TestHealthAndReadinessSayNoDetails(t *testing.T) {
 }
 
 func TestEveryRequestIsObserved(t *testing.T) {
-	type seen struct{ source, code string }
+	type seen struct {
+		source, code string
+		kept         bool
+	}
 	all := make(chan seen, 10)
-	b := start(t, setup{options: receiver.Options{Observe: func(source, code string, took time.Duration) {
-		if took < 0 {
-			t.Errorf("took %v", took)
+	b := start(t, setup{options: receiver.Options{Observe: func(a receiver.Answered) {
+		if a.Took < 0 {
+			t.Errorf("took %v", a.Took)
 		}
-		all <- seen{source, code}
+		all <- seen{a.Source, a.Code, a.Event != ""}
 	}}})
 	b.post(failure)
 	b.do(http.MethodPost, "/hooks/datasync", strings.NewReader("x"), nil)
 	b.do(http.MethodGet, "/nowhere", nil, nil)
-	for _, want := range []seen{{"datasync", "accepted"}, {"datasync", "signature_missing"}, {"", "not_found"}} {
+	for _, want := range []seen{{"datasync", "accepted", true}, {"datasync", "signature_missing", false}, {"", "not_found", false}} {
 		if got := <-all; got != want {
 			t.Errorf("observed %v, want %v", got, want)
 		}

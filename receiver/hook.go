@@ -94,7 +94,7 @@ func (h *hook) serve(c *fiber.Ctx) error {
 	if err != nil {
 		a = h.refuse(c, a, err)
 	}
-	h.server.observe(h.source.Name, a.code, time.Since(c.Context().Time()))
+	h.server.observe(Answered{Source: h.source.Name, Code: a.code, Event: eventID, Took: time.Since(c.Context().Time())})
 	return h.server.send(c, a, eventID)
 }
 

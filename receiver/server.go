@@ -47,9 +47,17 @@ type Options struct {
 	Now func() time.Time
 	// Log takes refusals and faults. Default: none.
 	Log *slog.Logger
-	// Observe is told of every request: the source ("" for none), the code of
-	// the answer, and the time from its first byte.
-	Observe func(source, code string, took time.Duration)
+	// Observe is told of every request, as it is answered.
+	Observe func(Answered)
+}
+
+// Answered is one request and its answer.
+type Answered struct {
+	Source string // "" for none
+	Code   string // of the answer
+	Event  string // the id of the event that was kept or counted, "" for none
+	// Took is the time from the request's first byte.
+	Took time.Duration
 }
 
 // Server is the public listener.
@@ -58,7 +66,7 @@ type Server struct {
 	inbox    Inbox
 	ready    func() error
 	now      func() time.Time
-	observe  func(source, code string, took time.Duration)
+	observe  func(Answered)
 	rejected *rejectedLog
 	bodies   *bodies
 	proxies  proxies
@@ -67,7 +75,7 @@ type Server struct {
 	hooks    []*hook
 	closing  atomic.Bool
 	patience time.Duration
-	tls      *tls.Config // nil for plain HTTP
+	pair     *certificate.Pair // nil for plain HTTP
 	// publicURL is what senders call, without the path.
 	publicURL string
 	// connections bounds those that are open at one time.
@@ -95,7 +103,7 @@ func New(cfg Config, sources []Source, inbox Inbox, o Options) (*Server, error) 
 		s.now = time.Now
 	}
 	if s.observe == nil {
-		s.observe = func(string, string, time.Duration) {}
+		s.observe = func(Answered) {}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -118,7 +126,7 @@ func New(cfg Config, sources []Source, inbox Inbox, o Options) (*Server, error) 
 		if err != nil {
 			return nil, fmt.Errorf("server.tls: %w", err)
 		}
-		s.tls = pair.Config()
+		s.pair = pair
 	}
 	s.app = newApp(cfg, s.fault)
 	s.route()
@@ -168,7 +176,7 @@ func (s *Server) route() {
 			a = wrongMethod
 			c.Set(fiber.HeaderAllow, methods)
 		}
-		s.observe("", a.code, time.Since(c.Context().Time()))
+		s.observe(Answered{Code: a.code, Took: time.Since(c.Context().Time())})
 		s.rejected.unknown(a, c.Method(), c.Path(), s.requestID(c), s.address(c))
 		return s.send(c, a, "")
 	}
@@ -240,7 +248,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		})
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.app.Listener(newListener(ln, s.connections, s.tls)) }()
+	go func() { served <- s.app.Listener(newListener(ln, s.connections, s.config())) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", ln.Addr(), stopped(err))
@@ -258,6 +266,21 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("shut the listener down: %w", err)
 	}
 	return nil
+}
+
+func (s *Server) config() *tls.Config {
+	if s.pair == nil {
+		return nil
+	}
+	return s.pair.Config()
+}
+
+// CertificateEnds is when the listener's certificate ends, zero without one.
+func (s *Server) CertificateEnds() time.Time {
+	if s.pair == nil {
+		return time.Time{}
+	}
+	return s.pair.Ends()
 }
 
 // stopped names the end of serving that nobody asked for.

@@ -153,7 +153,7 @@ type Server struct {
 	log   *slog.Logger
 	hosts map[string]bool
 	users []user
-	tls   *tls.Config
+	pair  *certificate.Pair // nil for plain HTTP
 	pprof bool
 	app   *fiber.App
 }
@@ -169,7 +169,7 @@ func New(cfg Config, d Deps, o Options) (*Server, error) {
 		if err != nil {
 			return nil, fmt.Errorf("admin.tls: %w", err)
 		}
-		s.tls = pair.Config()
+		s.pair = pair
 	}
 	for _, u := range cfg.Users {
 		s.users = append(s.users, configured(u))
@@ -183,6 +183,14 @@ func New(cfg Config, d Deps, o Options) (*Server, error) {
 	}
 	s.app = s.build()
 	return s, nil
+}
+
+// CertificateEnds is when the listener's certificate ends, zero without one.
+func (s *Server) CertificateEnds() time.Time {
+	if s.pair == nil {
+		return time.Time{}
+	}
+	return s.pair.Ends()
 }
 
 func (s *Server) build() *fiber.App {
@@ -243,8 +251,8 @@ func (s *Server) build() *fiber.App {
 
 // Run serves on ln until ctx ends, then answers what is in hand. It closes ln.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
-	if s.tls != nil {
-		ln = tls.NewListener(ln, s.tls)
+	if s.pair != nil {
+		ln = tls.NewListener(ln, s.pair.Config())
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.app.Listener(ln) }()

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"testing"
+	"time"
 
 	"datasync-bridge/certificate"
 	"datasync-bridge/certificate/certificatetest"
@@ -27,6 +28,20 @@ func TestWithACertificateOnlyTLSIsSpoken(t *testing.T) {
 	}
 	if st, err := plain.Status(t.Context()); err == nil {
 		t.Errorf("without TLS the API answered %+v", st)
+	}
+}
+
+func TestItSaysWhenItsCertificateEnds(t *testing.T) {
+	files, _ := certificatetest.New(t, "admin")
+	s, err := web.New(web.Config{TLS: &files, Users: users()}, web.Deps{}, web.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := time.Until(s.CertificateEnds()); left <= 58*time.Minute || left > time.Hour {
+		t.Errorf("a certificate for one hour ends in %v", left)
+	}
+	if s, err = web.New(web.Config{Users: users()}, web.Deps{}, web.Options{}); err != nil || !s.CertificateEnds().IsZero() {
+		t.Errorf("without a certificate: %v, %v", s.CertificateEnds(), err)
 	}
 }
 

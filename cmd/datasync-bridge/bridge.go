@@ -21,6 +21,7 @@ import (
 	"datasync-bridge/receiver"
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/store/sqlite"
+	"datasync-bridge/tracing"
 	"datasync-bridge/web"
 	"datasync-bridge/web/view"
 )
@@ -44,6 +45,7 @@ type bridge struct {
 	arrivals  *arrivals
 	own       *ownWatch
 	heartbeat *heartbeat // nil where heartbeat is not set
+	traces    *traces    // nil where telemetry.traces is not set
 	receiver  *receiver.Server
 	admin     *web.Server
 	metrics   *metrics
@@ -58,9 +60,9 @@ var wallClock = time.Now
 // closed; nothing runs and nothing listens yet. Where notifiers of kind
 // terminal print is terminal.
 func assemble(ctx context.Context, cfg *config.Config, terminal io.Writer, log *slog.Logger) (*bridge, error) {
-	b := &bridge{cfg: cfg, log: log, started: time.Now()}
+	b := &bridge{cfg: cfg, log: log, started: time.Now(), metrics: newMetrics()}
 	var err error
-	if b.store, err = sqlite.Open(ctx, cfg.Store, sqlite.Options{Log: log, Now: wallClock}); err != nil {
+	if b.store, err = sqlite.Open(ctx, cfg.Store, sqlite.Options{Log: log, Now: wallClock, Observe: b.metrics.commits.committed}); err != nil {
 		return nil, err
 	}
 	b.inbox = inbox{b.store, cfg.Redaction()}
@@ -75,8 +77,12 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	if err := checkTellings(ctx, b.store, b.cfg); err != nil {
 		return err
 	}
-	b.metrics = newMetrics(b.store)
+	b.metrics.watchStore(b.store, b.cfg.Store.SQLite.Path)
+	b.metrics.expect(b.cfg.Sources)
 	client := outbound.New(b.cfg.Outbound)
+	if err := b.wireTraces(); err != nil {
+		return err
+	}
 	if err := b.wireRules(ctx, newCrew(client, terminal)); err != nil {
 		return err
 	}
@@ -86,14 +92,14 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	}
 	b.worker = remediation.NewWorker(b.store, b.live, api, remediation.NewReader(api), remediation.WorkerOptions{
 		Log: b.log, Environment: b.cfg.Datasync.Environment, Config: b.live.hash, Entry: b.live.entry,
-		Idempotent: b.cfg.Datasync.Idempotency.ConfirmedBy != "",
+		Idempotent: b.cfg.Datasync.Idempotency.ConfirmedBy != "", Observer: b.traces.alsoRuns(b.metrics.runs.observer()),
 	})
 	if err := b.wirePolling(api); err != nil {
 		return err
 	}
 	b.wireOwn(client)
 	var err error
-	b.receiver, err = receiver.New(b.cfg.Server, b.cfg.Sources, b.inbox, receiver.Options{
+	b.receiver, err = receiver.New(b.cfg.Server, b.cfg.Sources, b.traces.inbox(b.inbox), receiver.Options{
 		Ready: b.ready, Log: b.log, Observe: b.answered, Now: wallClock,
 	})
 	if err != nil {
@@ -112,7 +118,12 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 		Status:   b.status,
 		Metrics:  b.metrics.handler(),
 	}, web.Options{Log: b.log, TokenFile: tokenFile(b.cfg)})
-	return err
+	if err != nil {
+		return err
+	}
+	b.metrics.watchCertificate("admin", b.admin.CertificateEnds)
+	b.metrics.watchCertificate("public", b.receiver.CertificateEnds)
+	return nil
 }
 
 // wireRules makes what decides and tells, and what swaps both.
@@ -141,7 +152,7 @@ func (b *bridge) wireRules(ctx context.Context, crew *crew) error {
 		Rules:      p.rules(),
 		Senders:    crew.senders(b.cfg),
 		Log:        b.log,
-		Observer:   b.metrics.observer(),
+		Observer:   b.traces.alsoDispatch(b.metrics.observer()),
 	}, dispatch.Config{})
 	b.reloader.dispatch = b.dispatch
 	return err
@@ -153,7 +164,7 @@ func (b *bridge) wireOwn(client *http.Client) {
 		b.arrivals.look(), look{kinds: []string{configRejected}, find: b.reloader.troubles})
 	b.own = &ownWatch{store: b.store, looks: looks, log: b.log}
 	if h := b.cfg.Heartbeat; h != nil {
-		b.heartbeat = &heartbeat{Heartbeat: *h, client: client, well: b.well, log: b.log}
+		b.heartbeat = &heartbeat{Heartbeat: *h, client: client, well: b.well, metrics: b.metrics.beats, log: b.log}
 	}
 }
 
@@ -166,6 +177,19 @@ func (b *bridge) well(ctx context.Context) error {
 	if err == nil && waits(stats, b.store.Now()) {
 		err = fmt.Errorf("%d events wait, the oldest since %s", stats.Pending, stats.OldestPending.UTC().Format(time.RFC3339))
 	}
+	return err
+}
+
+// wireTraces makes what tells of each event, where that is asked for. It has a
+// client of its own, so that a collector that hangs takes no connection.
+func (b *bridge) wireTraces() (err error) {
+	t := b.cfg.Telemetry.Traces
+	if t == nil {
+		return nil
+	}
+	b.traces, err = newTraces(*t, tracing.Options{
+		Client: outbound.New(b.cfg.Outbound), Version: version, Log: b.log, Failed: b.metrics.traces.Inc,
+	})
 	return err
 }
 
@@ -187,9 +211,12 @@ func (b *bridge) wirePolling(api *datasync.Client) (err error) {
 }
 
 // answered observes one answer of the public listener.
-func (b *bridge) answered(source, code string, took time.Duration) {
-	b.metrics.received(source, code, took)
-	b.arrivals.answered(source, code)
+func (b *bridge) answered(a receiver.Answered) {
+	b.metrics.received(a.Source, a.Code, a.Took)
+	b.arrivals.answered(a.Source, a.Code)
+	if b.traces != nil {
+		b.traces.received(a)
+	}
 }
 
 func (b *bridge) ready() error {
@@ -247,4 +274,10 @@ func (b *bridge) run(ctx context.Context, l listeners) error {
 	return all.Wait()
 }
 
-func (b *bridge) close() error { return b.store.Close() }
+func (b *bridge) close() error {
+	err := b.store.Close()
+	if b.traces != nil {
+		b.traces.Close()
+	}
+	return err
+}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,40 @@ func TestWhatTheExampleCommentsOutLoadsToo(t *testing.T) {
 	}
 	if cfg.Datasync.Reconcile == nil || cfg.Datasync.Enrich == nil || len(cfg.Remediations) != 2 {
 		t.Errorf("the example's blocks were not read: %+v, %d remediations", cfg.Datasync, len(cfg.Remediations))
+	}
+}
+
+// TestWhatToWatchExists holds the table of docs/operating.md, and every other
+// metric that the documents name, against what the program shows.
+func TestWhatToWatchExists(t *testing.T) {
+	all := exported(t)
+	row := regexp.MustCompile(`(?m)^\| ` + "`" + `(bridge_\w+)(?:\{([\w,]+)\})?` + "`")
+	named := regexp.MustCompile("`" + `(bridge_\w+)`)
+	root := filepath.Join("..", "..")
+	listed := map[string]bool{}
+	for _, file := range []string{"README.md", "SECURITY.md", filepath.Join("docs", "operating.md")} {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+			if _, ok := all[m[1]]; !ok {
+				t.Errorf("%s names %s, which the program does not show", file, m[1])
+			}
+		}
+		for _, m := range row.FindAllStringSubmatch(string(text), -1) {
+			listed[m[1]] = true
+			for _, label := range strings.Split(m[2], ",") {
+				if label != "" && !slices.Contains(all[m[1]], label) {
+					t.Errorf("%s: %s has no label %s, only %v", file, m[1], label, all[m[1]])
+				}
+			}
+		}
+	}
+	for name := range all {
+		if strings.HasPrefix(name, "bridge_") && !listed[name] {
+			t.Errorf("%s stands in no table of docs/operating.md", name)
+		}
 	}
 }
 

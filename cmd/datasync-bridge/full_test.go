@@ -35,7 +35,8 @@ func TestAFullStoreIsToldAndShown(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = s.Close() })
-			metrics := newMetrics(s)
+			metrics := newMetrics()
+			metrics.watchStore(s, tt.cfg.SQLite.Path)
 			own := &ownWatch{store: s, log: slog.New(slog.DiscardHandler), looks: (&storeLook{
 				store: s, space: func() (free, all uint64, err error) { return 1 << 40, 1 << 40, nil },
 			}).looks()}

@@ -19,8 +19,9 @@ type heartbeat struct {
 	config.Heartbeat
 	client *http.Client
 	// well reports why the bridge should seem dead, nil for all is well.
-	well func(ctx context.Context) error
-	log  *slog.Logger
+	well    func(ctx context.Context) error
+	metrics beatMetrics
+	log     *slog.Logger
 }
 
 // run calls until ctx ends.
@@ -30,6 +31,11 @@ func (h *heartbeat) run(ctx context.Context) error {
 	failed := false
 	for {
 		err := h.beat(ctx)
+		if err == nil {
+			h.metrics.sent.Inc()
+		} else {
+			h.metrics.failed.Inc()
+		}
 		switch {
 		case err != nil && ctx.Err() == nil:
 			h.log.Warn("heartbeat: the dead man's switch was not called", "err", err)

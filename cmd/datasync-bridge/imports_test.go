@@ -18,6 +18,7 @@ const module = "datasync-bridge"
 var rooms = map[string][]string{
 	"event":                       {},
 	"outbound":                    {},
+	"tracing":                     {"outbound"},
 	"certificate":                 {},
 	"certificate/certificatetest": {"certificate"},
 	"receiver":                    {"certificate", "event", "receiver/signature", "receiver/mapping"},
@@ -48,7 +49,7 @@ var rooms = map[string][]string{
 	"web":                         {"certificate", "event", "routing/incident", "web/view"},
 	"web/view":                    {"event", "routing/incident"},
 	"web/client":                  {"event", "routing/incident", "web/view"},
-	"config":                      {"certificate", "event", "outbound", "receiver", "receiver/signature", "receiver/mapping", "routing", "routing/calendar", "routing/wording", "routing/incident", "dispatch", "notifiers", "notifiers/slack", "notifiers/pagerduty", "notifiers/terminal", "store", "datasync", "datasync/remediation", "web"},
+	"config":                      {"certificate", "event", "outbound", "receiver", "receiver/signature", "receiver/mapping", "routing", "routing/calendar", "routing/wording", "routing/incident", "dispatch", "notifiers", "notifiers/slack", "notifiers/pagerduty", "notifiers/terminal", "store", "datasync", "datasync/remediation", "tracing", "web"},
 	"cmd/datasync-bridge":         {"*"},
 	"bench":                       {"event", "config", "receiver", "notifiers/standin", "store/sqlite"},
 }
@@ -70,6 +71,7 @@ var outside = map[string][]string{
 	"github.com/invopop/jsonschema":       {}, // a test makes the schema
 	"github.com/santhosh-tekuri":          {},
 	"github.com/prometheus/client_golang": {"cmd/datasync-bridge", "web"},
+	"go.opentelemetry.io":                 {"tracing"},
 }
 
 type listed struct {

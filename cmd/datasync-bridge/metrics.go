@@ -1,8 +1,8 @@
 package main
 
 import (
-	"context"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,7 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"datasync-bridge/dispatch"
-	"datasync-bridge/event"
+	"datasync-bridge/receiver"
+	"datasync-bridge/receiver/signature"
 	"datasync-bridge/routing/incident"
 	"datasync-bridge/store/sqlite"
 )
@@ -32,9 +33,13 @@ type metrics struct {
 	polls      pollMetrics
 	partners   partnerMetrics
 	loads      loadMetrics
+	commits    commitMetrics
+	runs       runMetrics
+	beats      beatMetrics
+	traces     prometheus.Counter
 }
 
-func newMetrics(s *sqlite.Store) *metrics {
+func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -49,26 +54,28 @@ func newMetrics(s *sqlite.Store) *metrics {
 			Buckets: []float64{.005, .025, .1, .5, 1, 5, 30, 120}}),
 		failures:   counter("bridge_plan_failures_total", "Events or timers that could not be planned or applied at one try."),
 		conditions: counter("bridge_rule_conditions_failed_total", "Conditions (when:) that failed on an event, so that their rule did not match."),
+		traces:     counter("bridge_trace_export_failures_total", "Batches of spans that the collector did not take; they are lost."),
 		conflicts:  counter("bridge_plan_conflicts_total", "Plans made again because what they were made from had changed."),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bridge_delivery_attempts_total", Help: "Calls to notifiers by kind of notification and result."}, []string{"notifier", "kind", "result"}),
 		sending: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "bridge_delivery_duration_seconds", Help: "Time that one call to a notifier took.",
 			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"notifier"}),
-		polls: newPollMetrics(), partners: newPartnerMetrics(),
+		polls: newPollMetrics(), partners: newPartnerMetrics(), loads: newLoadMetrics(),
+		commits: newCommitMetrics(), runs: newRunMetrics(), beats: newBeatMetrics(),
 		repeatable: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bridge_delivery_repeats_total", Help: "Calls that may repeat one whose answer was lost; Slack messages say so."}, []string{"notifier"}),
 	}
-	m.loads = newLoadMetrics()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "bridge_build_info", Help: "Always 1; the label tells the version.",
-		ConstLabels: prometheus.Labels{"version": version}})
+		Name: "bridge_build_info", Help: "Always 1; the labels tell the version, and that of Go.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.answering, m.planned, m.planning, m.failures, m.conditions, m.conflicts,
-		m.attempts, m.sending, m.repeatable, build, waiting{s},
+		m.attempts, m.sending, m.repeatable, build,
 		m.polls.missed, m.polls.late, m.polls.cleared, m.polls.failed, m.polls.took, m.polls.skipped,
 		m.loads.config, m.loads.total, m.loads.good, m.loads.at,
 		m.partners.fetched, m.partners.failed, m.partners.reminded,
+		m.commits.changes, m.commits.took, m.commits.failed, m.runs.became, m.runs.took, m.beats.sent, m.beats.failed, m.traces,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -79,6 +86,17 @@ func (m *metrics) watchAPI(healthy func() bool) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "bridge_datasync_up", Help: "1 while Datasync's API is called, 0 while it is left alone after failures."},
 		func() float64 { return oneIf(healthy()) }))
+}
+
+// expect makes the counters of a source begin at zero, because the first
+// increase of one that did not exist is none to whoever watches.
+func (m *metrics) expect(sources []receiver.Source) {
+	for _, s := range sources {
+		for _, code := range []string{"accepted", "duplicate", "conflict", "quarantined", "busy", "unavailable",
+			string(signature.Mismatch), string(signature.Missing), string(signature.Malformed), string(signature.Stale)} {
+			m.requests.WithLabelValues(s.Name, code)
+		}
+	}
 }
 
 func (m *metrics) handler() http.Handler {
@@ -93,15 +111,16 @@ func (m *metrics) received(source, code string, took time.Duration) {
 
 func (m *metrics) observer() dispatch.Observer {
 	return dispatch.Observer{
-		Planned: func(st event.Stored, outcome incident.Outcome, sinceArrival time.Duration) {
-			m.polls.planned(st, outcome)
-			m.planned.WithLabelValues(string(outcome)).Inc()
-			m.planning.Observe(sinceArrival.Seconds())
+		Planned: func(p dispatch.Planned) {
+			m.polls.planned(p.Event, p.Outcome)
+			m.runs.proposed(p.Runs)
+			m.planned.WithLabelValues(string(p.Outcome)).Inc()
+			m.planning.Observe(p.At.Sub(p.Event.ReceivedAt).Seconds())
 		},
 		ConditionsFailed: func(count int) { m.conditions.Add(float64(count)) },
 		PlanFailed:       m.failures.Inc,
 		Conflict:         m.conflicts.Inc,
-		Attempted: func(a dispatch.Attempt) {
+		Attempted: func(_ incident.Delivery, a dispatch.Attempt) {
 			m.attempts.WithLabelValues(a.Notifier, string(a.Kind), string(a.Result)).Inc()
 			m.sending.WithLabelValues(a.Notifier).Observe(a.Took.Seconds())
 			if a.Repeat {
@@ -109,81 +128,6 @@ func (m *metrics) observer() dispatch.Observer {
 			}
 		},
 	}
-}
-
-// waiting asks the store what waits, at each scrape.
-type waiting struct{ store *sqlite.Store }
-
-var (
-	pendingEvents = prometheus.NewDesc("bridge_events_pending", "Accepted events that are not planned yet.", nil, nil)
-	pendingAge    = prometheus.NewDesc("bridge_events_pending_age_seconds", "Age of the oldest such event.", nil, nil)
-	parkedEvents  = prometheus.NewDesc("bridge_events_parked", "Events that could not be planned three times.", nil, nil)
-	openIncidents = prometheus.NewDesc("bridge_incidents_open", "Open incidents.", nil, nil)
-	queuedByName  = prometheus.NewDesc("bridge_deliveries_waiting", "Notifications that are not sent yet.", []string{"notifier"}, nil)
-	deadByName    = prometheus.NewDesc("bridge_deliveries_dead", "Notifications that were given up.", []string{"notifier"}, nil)
-	queuedAge     = prometheus.NewDesc("bridge_deliveries_waiting_age_seconds", "Age of the oldest notification that is not sent.", nil, nil)
-	runsAwaiting  = prometheus.NewDesc("bridge_runs_awaiting", "Runs that wait for a person's approval.", nil, nil)
-	runsUnknown   = prometheus.NewDesc("bridge_runs_unknown", "Runs that may have acted, and of which nobody knows.", nil, nil)
-	storeQueue    = prometheus.NewDesc("bridge_store_queue", "Callers that wait for the store's writer.", nil, nil)
-	storeBytes    = prometheus.NewDesc("bridge_store_bytes", "Size of the store's files.", []string{"file"}, nil)
-	storeHeld     = prometheus.NewDesc("bridge_store_held_bytes", "What counts against store.max_size: pages in use, and the log.", nil, nil)
-	storeFull     = prometheus.NewDesc("bridge_store_full", "1 while new events are refused because a bound is reached: max_size or quarantine.", []string{"bound"}, nil)
-	storeUp       = prometheus.NewDesc("bridge_store_ready", "1 while the store can keep events.", nil, nil)
-)
-
-// Describe implements prometheus.Collector.
-func (w waiting) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pendingEvents, pendingAge, parkedEvents, openIncidents, runsAwaiting, runsUnknown, queuedByName, deadByName, queuedAge, storeQueue, storeBytes, storeHeld, storeFull, storeUp} {
-		to <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (w waiting) Collect(to chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	stats, err := w.store.Stats(ctx)
-	if err != nil {
-		gauge(storeUp, 0)
-		return
-	}
-	gauge(storeUp, oneIf(w.store.Ready(ctx) == nil))
-	gauge(pendingEvents, float64(stats.Pending))
-	gauge(pendingAge, age(w.store, stats.OldestPending))
-	gauge(parkedEvents, float64(stats.Parked))
-	gauge(openIncidents, float64(stats.OpenIncidents))
-	gauge(runsAwaiting, float64(stats.RunsAwaiting))
-	gauge(runsUnknown, float64(stats.RunsUnknown))
-	for name, n := range stats.Waiting {
-		gauge(queuedByName, float64(n), name)
-	}
-	for name, n := range stats.Dead {
-		gauge(deadByName, float64(n), name)
-	}
-	gauge(queuedAge, age(w.store, stats.OldestWaiting))
-	gauge(storeQueue, float64(stats.Queue))
-	gauge(storeBytes, float64(stats.Size), "database")
-	gauge(storeBytes, float64(stats.Log), "wal")
-	gauge(storeHeld, float64(stats.Held))
-	gauge(storeFull, oneIf(stats.Full), "max_size")
-	gauge(storeFull, oneIf(stats.QuarantineFull), "quarantine")
-}
-
-func oneIf(holds bool) float64 {
-	if holds {
-		return 1
-	}
-	return 0
-}
-
-func age(s *sqlite.Store, since time.Time) float64 {
-	if since.IsZero() {
-		return 0
-	}
-	return max(0, s.Now().Sub(since).Seconds())
 }
 
 // counts are the store's figures for the admin API.

@@ -36,7 +36,8 @@ func TestRouting40TheHeartbeatIsCalledWhileAllIsWell(t *testing.T) {
 				}
 				return nil
 			},
-			log: slog.New(slog.NewTextHandler(&log, nil)),
+			metrics: newBeatMetrics(),
+			log:     slog.New(slog.NewTextHandler(&log, nil)),
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -76,7 +77,7 @@ func TestTheHeartbeatsAddressIsInNoError(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	for _, address := range []string{gone.URL + "/secret-of-a-switch", "https://\x7f/secret-of-a-switch"} {
-		h := &heartbeat{Heartbeat: config.Heartbeat{URL: event.Secret(address), Every: time.Minute}, client: http.DefaultClient,
+		h := &heartbeat{Heartbeat: config.Heartbeat{URL: event.Secret(address), Every: time.Minute}, client: http.DefaultClient, metrics: newBeatMetrics(),
 			well: func(context.Context) error { return nil }}
 		if err := h.beat(t.Context()); err == nil || strings.Contains(err.Error(), "secret-of-a-switch") {
 			t.Errorf("it says %v", err)

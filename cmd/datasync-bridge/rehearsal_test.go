@@ -147,14 +147,16 @@ func (r *rehearsal) begin(rules string) {
 func (r *rehearsal) open() {
 	r.t.Helper()
 	var err error
-	if r.store, err = sqlite.Open(context.Background(), r.cfg.Store, sqlite.Options{}); err != nil {
+	r.metrics = newMetrics()
+	if r.store, err = sqlite.Open(context.Background(), r.cfg.Store, sqlite.Options{Observe: r.metrics.commits.committed}); err != nil {
 		r.t.Fatal(err)
 	}
 	parts, err := compile(r.cfg)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.metrics = newMetrics(r.store)
+	r.metrics.watchStore(r.store, r.cfg.Store.SQLite.Path)
+	r.metrics.expect(r.cfg.Sources)
 	crew, log := newCrew(&http.Client{Transport: r}, r.t.Output()), slog.New(slog.NewTextHandler(r.t.Output(), nil))
 	r.live = newLive(r.cfg, parts)
 	r.reloader = &reloader{store: r.store, live: r.live, crew: crew, metrics: r.metrics, log: log,

@@ -149,8 +149,11 @@ func (w *Worker) read(ctx context.Context, run incident.Run) (Reading, error) {
 func (w *Worker) call(ctx context.Context, run incident.Run) incident.Run {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.o.CallTimeout)
 	defer cancel()
+	began := w.store.Now()
 	answer, err := w.client.Run(ctx, run.Workflow, run.Params, run.Key)
-	run = settled(run, answer, err, w.store.Now(), rand.Float64())
+	ended := w.store.Now()
+	run = settled(run, answer, err, ended, rand.Float64())
+	w.o.Observer.Called(run, began, ended)
 	w.o.Log.Info("run", "run", run.ID, "incident", run.Incident, "workflow", run.Workflow,
 		"state", run.State, "attempt", run.Attempts, "request", run.RequestID, "err", err)
 	return run

@@ -95,6 +95,18 @@ type WorkerOptions struct {
 	Poll time.Duration
 	// Getenv reads the kill switch. Default os.Getenv.
 	Getenv func(string) string
+	// Observer is for metrics and traces.
+	Observer Observer
+}
+
+// Observer is told what happened. Its functions must return at once; nil ones
+// are skipped.
+type Observer struct {
+	// Called: Datasync was asked to run, in that time; run is as it stands after.
+	Called func(run incident.Run, began, ended time.Time)
+	// Became: a run has got where people hear of it, and that
+	// is recorded.
+	Became func(run incident.Run)
 }
 
 func (o WorkerOptions) withDefaults() WorkerOptions {
@@ -123,6 +135,12 @@ func (o WorkerOptions) withDefaults() WorkerOptions {
 	}
 	if o.Getenv == nil {
 		o.Getenv = os.Getenv
+	}
+	if o.Observer.Called == nil {
+		o.Observer.Called = func(incident.Run, time.Time, time.Time) {}
+	}
+	if o.Observer.Became == nil {
+		o.Observer.Became = func(incident.Run) {}
 	}
 	return o
 }
@@ -266,6 +284,9 @@ func (w *Worker) record(ctx context.Context, before, after incident.Run) error {
 			return nil
 		}
 		passing := errors.Is(err, incident.ErrConflict) || errors.Is(err, event.ErrBusy) || errors.Is(err, event.ErrUnavailable)
+		if err == nil && told(before, after) {
+			w.o.Observer.Became(after)
+		}
 		if err == nil || !passing || w.store.Now().After(deadline) {
 			return err
 		}

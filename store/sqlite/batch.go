@@ -58,7 +58,9 @@ func (t *tx) row(query string, args []any, into ...any) error {
 
 // commit runs a batch. Nobody is answered before it is on disk.
 func (w *writer) commit(b batch) {
+	began := time.Now()
 	t, err := w.transact(&b)
+	w.store.note(Commit{Events: len(b.accepts), Jobs: len(b.jobs), Took: time.Since(began), Err: err})
 	if err != nil {
 		w.broken(err)
 		b.answer(fmt.Errorf("%w: %w", event.ErrUnavailable, err))

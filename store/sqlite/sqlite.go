@@ -32,6 +32,18 @@ type Options struct {
 	Now func() time.Time
 	// Log gets what an operator must know of the file. Default: nothing.
 	Log *slog.Logger
+	// Observe is told of every commit, for metrics, on the writer's goroutine:
+	// it must return at once. Default: nobody is.
+	Observe func(Commit)
+}
+
+// Commit is one transaction of the writer, committed or not.
+type Commit struct {
+	// Events and Jobs are what it was made for: received events, and all else.
+	Events, Jobs int
+	// Took is the time from its first statement until it was on disk.
+	Took time.Duration
+	Err  error
 }
 
 // Store is one open file. Its methods may be called from many goroutines.
@@ -39,6 +51,7 @@ type Store struct {
 	cfg    store.Config
 	now    func() time.Time
 	log    *slog.Logger
+	note   func(Commit)
 	lock   *os.File
 	reads  *sql.DB
 	writer *writer // nil when read-only
@@ -85,13 +98,16 @@ func newStore(cfg store.Config, o Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Observe == nil {
+		o.Observe = func(Commit) {}
+	}
 	cfg = cfg.WithDefaults()
 	// A link to the file is the file: its lock and its log lie beside it, and
 	// two names must not let two writers in.
 	if path, err := filepath.EvalSymlinks(cfg.SQLite.Path); err == nil {
 		cfg.SQLite.Path = path
 	}
-	return &Store{cfg: cfg, now: o.Now, log: o.Log, chunkOf: chunkEvents, watchers: map[string][]chan struct{}{}}
+	return &Store{cfg: cfg, now: o.Now, log: o.Log, note: o.Observe, chunkOf: chunkEvents, watchers: map[string][]chan struct{}{}}
 }
 
 func (s *Store) openToWrite(ctx context.Context) error {
