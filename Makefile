@@ -17,10 +17,10 @@ BENCHTIME  ?= 5s
 
 export CGO_ENABLED := 1
 
-.PHONY: help demo test build bench lint alerts fuzz tools
+.PHONY: help demo test build bench lint alerts fuzz sbom reproduce tools
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-9s %s\n", $$1, $$2}'
 
 demo: build ## play an operations story against stand-ins on loopback; ends by itself
 	$(BINARY) demo --once
@@ -47,6 +47,14 @@ fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -d' ' -f2); do \
 	    echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p; done; done
+
+sbom: build ## list what the binary is made of in bin/sbom.cdx.json (CycloneDX)
+	go -C tools/sbom tool cyclonedx-gomod bin -json -std -noserial -notimestamp -version '$(VERSION)' \
+	  -output ../../bin/sbom.cdx.json ../../$(BINARY)
+	@echo "wrote bin/sbom.cdx.json"
+
+reproduce: tools ## build the newest commit twice, in two folders, and compare the bytes
+	./tools/reproduce '$(VERSION)'
 
 # The linter has a go.mod of its own, so that its hundreds of dependencies never
 # touch the versions that the product is built with.
