@@ -24,10 +24,10 @@ export CGO_CFLAGS := -g -O2 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_DEFAULT_LOOKAS
 
 TORTURE    ?= 30m
 
-.PHONY: help demo test build bench torture hostile lint alerts fuzz tools
+.PHONY: help demo test build bench torture hostile lint alerts fuzz sbom reproduce tools
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-9s %s\n", $$1, $$2}'
 
 demo: build ## play an operations story against stand-ins on loopback; ends by itself
 	$(BINARY) demo --once
@@ -61,6 +61,14 @@ hostile: build ## attack the built binary; print what each hostile input cost, r
 
 fuzz: ## every fuzz target (or FUZZ=pattern) for FUZZTIME each, then a table of what they did
 	@./tools/fuzz '$(FUZZTIME)' '$(FUZZ)'
+
+sbom: build ## list what the binary is made of in bin/sbom.cdx.json (CycloneDX)
+	go -C tools/sbom tool cyclonedx-gomod bin -json -std -noserial -notimestamp -version '$(VERSION)' \
+	  -output ../../bin/sbom.cdx.json ../../$(BINARY)
+	@echo "wrote bin/sbom.cdx.json"
+
+reproduce: tools ## build the newest commit twice, in two folders, and compare the bytes
+	./tools/reproduce '$(VERSION)'
 
 # The linter has a go.mod of its own, so that its hundreds of dependencies never
 # touch the versions that the product is built with.

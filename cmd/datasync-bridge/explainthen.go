@@ -35,7 +35,7 @@ func decidedBy(cfg *config.Config, kept keptLoad, build func(doc []byte) (parts,
 		}
 		p, err := build(load.Doc)
 		if err != nil {
-			return parts{}, fmt.Sprintf("the configuration then, %.12s, cannot be used by this version: %v", hash, err), false, nil //nolint:nilerr // it is told
+			return parts{}, fmt.Sprintf("the configuration then, %.12s, cannot be used by this version: %v", hash, err), false, nil
 		}
 		then := fmt.Sprintf("the configuration then, %.12s", hash)
 		if !load.At.IsZero() {

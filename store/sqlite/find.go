@@ -142,7 +142,6 @@ func incidentsBy(ctx context.Context, r reader, query, text string) (out []int64
 // are the times at which they were opened.
 func (h *hunt) incidentsOfPartner(ctx context.Context, r reader) (out []int64, err error) {
 	for _, side := range []string{"id <= ? ORDER BY id DESC", "id > ? ORDER BY id"} {
-		//nolint:gosec // side is one of two constants
 		rows, err := r.QueryContext(ctx, `SELECT id FROM (SELECT id, doc FROM incidents WHERE `+side+` LIMIT ?)
 			WHERE json_extract(doc, '$.Lead.Fields."partner.id"') = ?
 				OR json_extract(doc, '$.Lead.Fields."partner.name"') = ? COLLATE NOCASE LIMIT ?`,
@@ -204,7 +203,6 @@ func (h *hunt) walk(ctx context.Context, r reader, left *budget, from string, ar
 		holds.WriteString("instr(lower(CAST(b.body AS TEXT)), ?) > 0 AND ")
 		bind = append(bind, n)
 	}
-	//nolint:gosec // made of constants
 	rows, err := r.QueryContext(ctx, "SELECT e.id, e.received_at, length(b.body), "+holds.String()+"true "+from, append(bind, args...)...)
 	if err != nil {
 		return err
