@@ -169,7 +169,7 @@ func (g *gun) fail(why string) {
 func (g *gun) exchange(deadline time.Time) (status int, retryAfter bool, err error) {
 	if g.conn == nil {
 		d := net.Dialer{Deadline: deadline}
-		if g.conn, err = d.Dial("tcp", g.load.address); err != nil { //nolint:noctx // bounded by its deadline
+		if g.conn, err = d.Dial("tcp", g.load.address); err != nil {
 			return 0, false, err
 		}
 		if err := g.conn.SetDeadline(deadline); err != nil {

@@ -31,7 +31,7 @@ func Unquoted(err error) string {
 
 // quotesOf walks all errors that one is made of, the outer first.
 func quotesOf(err error, out []string) []string {
-	if q, ok := err.(Quoter); ok { //nolint:errorlint // the walk goes through all of them
+	if q, ok := err.(Quoter); ok {
 		out = append(out, q.Quotes()...)
 	}
 	switch e := err.(type) { //nolint:errorlint // as errors.As does

@@ -1,6 +1,6 @@
 // Alerts runs unit tests of Prometheus rules that are written in promtool's
 // format, with promtool's own parts, as far as promql_expr_test goes: promtool
-// itself takes five times as long to build, because it brings every cloud's
+// itself takes several times as long to build, because it brings every cloud's
 // service discovery. It knows no other keys, and says so.
 package main
 
