@@ -84,6 +84,38 @@ func secondSchema(t *testing.T, path string) (before map[string]int) {
 	return before
 }
 
+// thirdSchema and fourthSchema go on from there.
+func thirdSchema(t *testing.T, path string) (before map[string]int) {
+	t.Helper()
+	secondSchema(t, path)
+	us := upgradedAt.UnixMicro()
+	return goOn(t, path, 3,
+		fmt.Sprintf("INSERT INTO digest_items VALUES ('morning', 7, 'morning', 'slack', 'production', 'par_1', 2, 'it broke', %d, NULL)", us),
+		fmt.Sprintf("INSERT INTO digests VALUES ('morning', %d)", us),
+		fmt.Sprintf(`INSERT INTO silences VALUES ('sl_1', %d, %d, '{"ID":"sl_1"}')`, us, us+1),
+		fmt.Sprintf("INSERT INTO config_loads (hash, at, by, problem) VALUES ('h', %d, 'start', '')", us),
+		"INSERT INTO config_docs VALUES ('h', x'7b7d')",
+	)
+}
+
+func fourthSchema(t *testing.T, path string) (before map[string]int) {
+	t.Helper()
+	thirdSchema(t, path)
+	return goOn(t, path, 4, "UPDATE bodies SET hash = zeroblob(32) WHERE event = 8")
+}
+
+func goOn(t *testing.T, path string, version int64, queries ...string) (rows map[string]int) {
+	t.Helper()
+	db := open(path, false)
+	upTo(t, db, version)
+	run(t, db, queries...)
+	rows = rowsOf(t, db)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
 func upTo(t *testing.T, db *sql.DB, version int64) {
 	t.Helper()
 	files, err := fs.Sub(migrations, "migrations")
@@ -150,6 +182,8 @@ func rowsOf(t *testing.T, db *sql.DB) map[string]int {
 func TestAFileOfAnEarlierSchemaKeepsEveryRow(t *testing.T) {
 	t.Run("first", func(t *testing.T) { keepsEveryRow(t, firstSchema, 14) })
 	t.Run("second", func(t *testing.T) { keepsEveryRow(t, secondSchema, 19) })
+	t.Run("third", func(t *testing.T) { keepsEveryRow(t, thirdSchema, 24) })
+	t.Run("fourth", func(t *testing.T) { keepsEveryRow(t, fourthSchema, 24) })
 }
 
 func keepsEveryRow(t *testing.T, earlier func(*testing.T, string) map[string]int, tables int) {
@@ -183,6 +217,9 @@ func keepsEveryRow(t *testing.T, earlier func(*testing.T, string) map[string]int
 	}
 	if _, err := s.VerifyAudit(ctx); err != nil {
 		t.Error(err)
+	}
+	if sound, err := s.Verify(ctx); err != nil || len(sound.Faults) > 0 {
+		t.Errorf("after it: %q (%v)", sound.Faults, err)
 	}
 	// What was kept before is also what later reads find.
 	held, err := s.Held(ctx)
