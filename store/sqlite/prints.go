@@ -71,12 +71,22 @@ func (c *chunk) add(print uint64, row int64) {
 // A chunk that is not as it was written is of no use, nor are those after it:
 // the keys themselves are read instead.
 func (w *writer) rememberChunks(conn *sqlite3.SQLiteConn) error {
-	rows, err := conn.Query("SELECT last, crc, prints FROM prints WHERE last > ? ORDER BY last", []driver.Value{w.known})
+	v := make([]driver.Value, 3)
+	rows, err := conn.Query("SELECT coalesce(sum(length(prints)), 0) FROM prints WHERE last > ?", []driver.Value{w.known})
+	if err != nil {
+		return err
+	}
+	err = errors.Join(rows.Next(v[:1]), rows.Close())
+	if err != nil {
+		return err
+	}
+	bytes, _ := v[0].(int64)
+	w.seen.reserve(int(bytes / printSize)) // once, or each doubling would be garbage
+	rows, err = conn.Query("SELECT last, crc, prints FROM prints WHERE last > ? ORDER BY last", []driver.Value{w.known})
 	if err != nil {
 		return err
 	}
 	defer rows.Close() //nolint:errcheck // read only
-	v := make([]driver.Value, 3)
 	for {
 		switch err := rows.Next(v); {
 		case errors.Is(err, io.EOF):
@@ -91,7 +101,6 @@ func (w *writer) rememberChunks(conn *sqlite3.SQLiteConn) error {
 			w.store.log.Warn("fingerprints are damaged; the keys are read instead, which takes longer", slog.Int64("chunk", last))
 			return nil
 		}
-		w.seen.reserve(len(prints) / printSize)
 		for ; len(prints) > 0; prints = prints[printSize:] {
 			row := int64(binary.LittleEndian.Uint64(prints[8:]))
 			if row > w.known {
