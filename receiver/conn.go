@@ -25,7 +25,7 @@ type listener struct {
 func newListener(ln net.Listener, limit int, over *tls.Config) listener {
 	const body = `{"status":503,"code":"busy","request_id":"none"}` + "\n"
 	return listener{Listener: ln, limit: int64(limit), open: new(atomic.Int64), tls: over, full: fmt.Appendf(nil,
-		"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: application/json\r\nX-Request-Id: none\r\nContent-Length: %d\r\n\r\n%s",
+		"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nX-Request-Id: none\r\nContent-Length: %d\r\n\r\n%s",
 		len(body), body)}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"datasync-bridge/event"
 	"datasync-bridge/routing/incident"
@@ -34,12 +35,6 @@ var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 func (s *Server) guard(c *fiber.Ctx) error {
 	began := time.Now()
 	id := nameRequest(c)
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	c.Set(fiber.HeaderCacheControl, "no-store")
-	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
-	c.Set(fiber.HeaderXFrameOptions, "DENY")
-	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-
 	err := s.admissible(c)
 	if err == nil {
 		err = c.Next()
@@ -54,6 +49,15 @@ func (s *Server) guard(c *fiber.Ctx) error {
 			"by", caller(c), "status", c.Response().StatusCode(), "took", time.Since(began))
 	}
 	return nil
+}
+
+// harden tells a browser to run, keep, frame and pass on nothing of an answer.
+func harden(h *fasthttp.ResponseHeader) {
+	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	h.Set(fiber.HeaderCacheControl, "no-store")
+	h.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
+	h.Set(fiber.HeaderXFrameOptions, "DENY")
+	h.Set(fiber.HeaderReferrerPolicy, "no-referrer")
 }
 
 // nameRequest gives the request its id: the caller's, if it has the form of one.
@@ -140,6 +144,7 @@ func problem(status int, code, message string) *view.Error {
 // failed is the one place that turns errors into answers. What is not meant
 // for the caller is logged and answered as "internal".
 func (s *Server) failed(c *fiber.Ctx, err error) error {
+	harden(&c.Response().Header) // one that cannot be parsed comes here directly
 	id := nameRequest(c)
 	answer := s.answer(err)
 	if answer.Status == fiber.StatusInternalServerError {

@@ -21,6 +21,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/gofiber/fiber/v2/middleware/recover"
+	"github.com/valyala/fasthttp"
 
 	"datasync-bridge/certificate"
 	"datasync-bridge/event"
@@ -245,6 +246,11 @@ func (s *Server) build() *fiber.App {
 	}
 	if s.deps.Reload != nil {
 		app.Post("/-/reload", may(Operate), s.reload)
+	}
+	next := app.Handler()
+	app.Server().Handler = func(r *fasthttp.RequestCtx) {
+		harden(&r.Response.Header) // also where Fiber answers before any handler of ours
+		next(r)
 	}
 	return app
 }
