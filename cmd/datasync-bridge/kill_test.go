@@ -25,13 +25,7 @@ import (
 // random moments under load, while Slack and PagerDuty fail a third of the
 // time, and then holds what they were told against what was answered 2xx.
 func TestNothingIsLostWhenServeIsKilled(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("BRIDGE_TEST_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
+	seed := diceSeed(t)
 	t.Logf("seed %d (repeat with BRIDGE_TEST_SEED)", seed)
 	far := newFarSide(t)
 	configPath := configuration(t, far.url, `
@@ -68,6 +62,20 @@ rules:
 	checkEvents(t, store, far, tr)
 	checkPages(t, store, far)
 	checkRepeats(t, far)
+}
+
+// diceSeed is of this moment, or the one that repeats a run's dice.
+func diceSeed(t *testing.T) uint64 {
+	t.Helper()
+	text := os.Getenv("BRIDGE_TEST_SEED")
+	if text == "" {
+		return uint64(time.Now().UnixNano())
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seed
 }
 
 // misbehave makes a third of all calls fail, by 429, 500 and resets, some of

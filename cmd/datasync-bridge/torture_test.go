@@ -41,13 +41,7 @@ type torture struct {
 // answered 2xx. BRIDGE_TEST_SEED repeats a run's dice.
 func TestTorture(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("BRIDGE_TEST_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
+	seed := diceSeed(t)
 	fmt.Printf("torture: seed %d (repeat with BRIDGE_TEST_SEED=%d)\n", seed, seed)
 	x := newTorture(t, seed)
 	lasting, _ := time.ParseDuration(os.Getenv("BRIDGE_TORTURE"))
