@@ -22,7 +22,7 @@ type replay struct {
 	pages        pagings
 }
 
-// historian reads what was decided, in the order of arrival.
+// historian reads what was decided, in the order in which it was kept.
 type historian interface {
 	History(ctx context.Context, since, until time.Time, after string, limit int) ([]event.Stored, error)
 }

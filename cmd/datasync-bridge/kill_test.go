@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -104,28 +105,55 @@ func misbehave(far *farSide, seed uint64) {
 	far.pager.SetFaults(script(3))
 }
 
-// calm waits, at most a minute, until nothing is pending and nothing unsent.
+// calm waits until nothing is pending and nothing unsent, as long as every
+// minute brings that nearer: Slack takes one message a second of a channel.
 func calm(t *testing.T, store *sqlite.Store) {
 	t.Helper()
-	calmWithin(t, store, time.Minute)
-}
-
-func calmWithin(t *testing.T, store *sqlite.Store, patience time.Duration) {
-	t.Helper()
+	const patience = time.Minute
 	var last sqlite.Stats
-	began := time.Now()
-	eventually(t, patience, "every event is planned and every delivery sent", func() bool {
+	best, began := math.MaxInt, time.Now()
+	nearer := began
+	settled := func() bool {
 		stats, err := store.Stats(context.Background())
 		if err != nil {
 			return false
 		}
 		last = stats
-		return stats.Pending == 0 && sum(stats.Waiting) == 0
-	})
+		if left := stats.Pending + sum(stats.Waiting); left < best {
+			best, nearer = left, time.Now()
+		}
+		return best == 0
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !settled() {
+		if time.Since(nearer) > patience {
+			t.Fatalf("no progress for %v: %s", patience, unsettled(t, store, last))
+		}
+		<-tick.C
+	}
 	t.Logf("calm after %v", time.Since(began).Round(time.Millisecond))
 	if last.Parked > 0 || sum(last.Dead) > 0 {
 		t.Errorf("%d events were parked, %d deliveries died", last.Parked, sum(last.Dead))
 	}
+}
+
+// unsettled says what still waits, and for what.
+func unsettled(t *testing.T, store *sqlite.Store, stats sqlite.Stats) string {
+	t.Helper()
+	var story strings.Builder
+	fmt.Fprintf(&story, "%d events are not planned, deliveries unsent: %v\n", stats.Pending, stats.Waiting)
+	for notifier := range stats.Waiting {
+		waiting, err := store.Deliveries(t.Context(), incident.Filter{Notifier: notifier, State: string(incident.Waiting), Limit: 20})
+		if err != nil {
+			return err.Error()
+		}
+		for _, d := range waiting {
+			fmt.Fprintf(&story, "%s to %s about %s: %s, queued %s, due %s, %d attempts, %s\n", d.ID, d.Notifier, d.Incident, d.Kind,
+				d.QueuedAt.Format(time.StampMilli), d.NextAt.Format(time.StampMilli), d.Attempts, d.Error)
+		}
+	}
+	return story.String()
 }
 
 func sum(byName map[string]int) int {
@@ -140,6 +168,10 @@ func sum(byName map[string]int) int {
 func checkEvents(t *testing.T, store *sqlite.Store, far *farSide, tr *traffic) {
 	t.Helper()
 	told := map[string]string{} // incident → why it counts as not told
+	shown := map[string]bool{}  // what Slack shows, by the references that it gave
+	for _, m := range far.slack.Messages(testChannel) {
+		shown[testChannel+"/"+m.TS] = true
+	}
 	for id, body := range tr.accepted {
 		st, err := store.Event(t.Context(), id)
 		if err != nil {
@@ -163,7 +195,7 @@ func checkEvents(t *testing.T, store *sqlite.Store, far *farSide, tr *traffic) {
 		}
 		why, seen := told[d.Incident]
 		if !seen {
-			why = untold(t, store, far, d.Incident)
+			why = untold(t, store, shown, d.Incident)
 			told[d.Incident] = why
 		}
 		if why != "" {
@@ -176,7 +208,7 @@ func checkEvents(t *testing.T, store *sqlite.Store, far *farSide, tr *traffic) {
 }
 
 // untold says why an incident's notifiers do not know of it, "" if they do.
-func untold(t *testing.T, store *sqlite.Store, far *farSide, id string) string {
+func untold(t *testing.T, store *sqlite.Store, shown map[string]bool, id string) string {
 	t.Helper()
 	inc, err := store.Incident(t.Context(), id)
 	if err != nil {
@@ -194,7 +226,7 @@ func untold(t *testing.T, store *sqlite.Store, far *farSide, id string) string {
 			if !pagerKnows(inc, deliveries) {
 				return "nobody was paged for " + id
 			}
-		} else if why := unshown(far, inc, deliveries); why != "" {
+		} else if why := unshown(shown, inc, deliveries); why != "" {
 			return why
 		}
 	}
@@ -216,7 +248,7 @@ func pagerKnows(inc incident.Incident, deliveries []incident.Delivery) bool {
 // unshown says what Slack lacks of an incident: the message itself, or in it
 // what has come since, because an event that joined is told by an edit.
 // Deliveries are newest first.
-func unshown(far *farSide, inc incident.Incident, deliveries []incident.Delivery) string {
+func unshown(shown map[string]bool, inc incident.Incident, deliveries []incident.Delivery) string {
 	current, posted := false, false
 	newest := true
 	for _, d := range deliveries {
@@ -227,7 +259,7 @@ func unshown(far *farSide, inc incident.Incident, deliveries []incident.Delivery
 			newest = false
 			current = d.Snapshot.Open == inc.OpenMembers() && d.Snapshot.State == inc.State
 		}
-		posted = posted || d.Ref != "" && holdsRef(far, d.Ref)
+		posted = posted || shown[d.Ref]
 	}
 	switch {
 	case !posted:
@@ -236,15 +268,6 @@ func unshown(far *farSide, inc incident.Incident, deliveries []incident.Delivery
 		return fmt.Sprintf("Slack's message of %s is out of date: %d are open", inc.ID, inc.OpenMembers())
 	}
 	return ""
-}
-
-func holdsRef(far *farSide, ref string) bool {
-	for _, m := range far.slack.Messages(testChannel) {
-		if ref == testChannel+"/"+m.TS {
-			return true
-		}
-	}
-	return false
 }
 
 // checkPages holds PagerDuty's alerts against the incidents: one open alert per

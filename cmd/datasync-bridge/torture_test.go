@@ -349,7 +349,7 @@ func (x *torture) end() {
 	s.config = x.config
 	x.tr.repost(s)
 	store := openStore(x.t, x.config)
-	calmWithin(x.t, store, 5*time.Minute)
+	calm(x.t, store)
 	if code := s.stop(); code != exitOK {
 		x.t.Errorf("serve ended with %d after SIGTERM\n%s", code, s.log())
 	}
