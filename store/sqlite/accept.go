@@ -52,6 +52,7 @@ func (s *Store) Accept(ctx context.Context, in event.Received) (event.Receipt, e
 type fresh struct {
 	rows    map[uint64][]int64
 	sources map[route]int64
+	apart   int64 // microseconds between a row and its arrival, at most
 }
 
 func newFresh() *fresh {
@@ -82,6 +83,9 @@ func (w *writer) runAccepts(t *tx, accepts []*accept) error {
 		err = w.redo(t, f, accepts)
 	}
 	if err != nil {
+		return err
+	}
+	if err := w.keepSkew(t, f.apart); err != nil {
 		return err
 	}
 	t.topics[topicEvents] = true
@@ -192,6 +196,7 @@ func (w *writer) insert(t *tx, f *fresh, a *accept, print uint64, conflict bool)
 		return err
 	}
 	w.last = row
+	f.apart = max(f.apart, row-in.ReceivedAt.UnixMicro(), in.ReceivedAt.UnixMicro()-row)
 	f.rows[print] = append(f.rows[print], row)
 	a.receipt = event.Receipt{ID: formatID(eventID, row), Status: statusOf(conflict, in.Quarantine)}
 	return nil
@@ -250,7 +255,7 @@ func fingerprint(source string, key []byte) uint64 {
 func (w *writer) remember(ctx context.Context) error {
 	var newest int64
 	err := w.conn.QueryRowContext(ctx, `SELECT max(coalesce((SELECT max(id) FROM events), 0),
-		coalesce((SELECT max(id) FROM incidents), 0), coalesce((SELECT max(last) FROM prints), 0))`).Scan(&newest)
+		coalesce((SELECT max(id) FROM incidents), 0), coalesce((SELECT max(last) FROM prints), 0)), (SELECT skew FROM meta)`).Scan(&newest, &w.skew)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ import (
 var migrations embed.FS
 
 // newestSchema is the version that the last migration leads to.
-const newestSchema = 5
+const newestSchema = 6
 
 const (
 	// pageSize holds seven events of 1 KB a page; 4096 would hold three and

@@ -170,12 +170,13 @@ func (h *hunt) around(ctx context.Context, r reader) error {
 		return nil
 	}
 	reach := h.Around.Microseconds()
+	at, until := fmt.Sprintf("?%d", len(h.needles)+1), fmt.Sprintf("?%d", len(h.needles)+2)
 	for _, side := range []struct {
 		where string
 		until int64
 	}{
-		{"e.received_at <= ? AND e.received_at >= ? ORDER BY e.received_at DESC", h.at - reach},
-		{"e.received_at > ? AND e.received_at <= ? ORDER BY e.received_at", h.at + reach},
+		{arrived("<=", at) + " AND " + arrived(">=", until) + " ORDER BY e.id DESC", h.at - reach},
+		{arrived(">", at) + " AND " + arrived("<=", until) + " ORDER BY e.id", h.at + reach},
 	} {
 		left := budget{rows: findRows, bytes: findBytes}
 		if err := h.walk(ctx, r, &left, "FROM events e JOIN bodies b ON b.event = e.id WHERE "+side.where, h.at, side.until); err != nil {

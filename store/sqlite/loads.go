@@ -117,7 +117,7 @@ func (r *retention) deleteLoads() error {
 		WHERE EXISTS (SELECT 1 FROM config_loads n WHERE n.problem = '' AND n.at < ?1
 			AND n.id > (SELECT max(l.id) FROM config_loads l WHERE l.hash = c.hash AND l.problem = ''))
 		AND NOT EXISTS (SELECT 1 FROM events e JOIN decisions d ON d.event = e.id
-			WHERE e.received_at < ?1 AND json_extract(d.doc, '$.Config') = c.hash)
+			WHERE `+arrived("<", "?1")+` AND json_extract(d.doc, '$.Config') = c.hash)
 		LIMIT ?2)`, r.events)
 	if err != nil {
 		return err

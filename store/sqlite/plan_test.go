@@ -44,7 +44,8 @@ func TestWhatRunsOftenFindsItsRowsByTheRightIndex(t *testing.T) {
 		{openMembers, "members_event"},
 		{openItems, "digest_items_open"},
 		{"SELECT id FROM silences WHERE ends_at < ? LIMIT ?", "silences_ends"},
-		{selectHistory, "events_received"},
+		
+		{selectHistory, "SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},
 		{selectLoads + "WHERE hash = ? LIMIT 1", "config_loads_hash"},
 		{"SELECT max(id) FROM config_loads WHERE problem = ''", "config_loads_good"},
 		{"SELECT incident FROM members WHERE id = ?", "members_id"},
@@ -72,7 +73,8 @@ func TestWhatRunsOftenFindsItsRowsByTheRightIndex(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := strings.TrimPrefix(strings.Join(plan, "; "), "SCAN CONSTANT ROW; ")
+		got := strings.ReplaceAll(strings.Join(plan, "; "), "SCAN meta", "") // of one row
+		got = strings.TrimPrefix(got, "SCAN CONSTANT ROW; ")
 		if !strings.Contains(got, tt.index) || strings.Contains(got, "SCAN") || strings.Contains(got, "TEMP B-TREE") {
 			t.Errorf("%s\n\tis done by: %s\n\twant index %s", tt.query, got, tt.index)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"datasync-bridge/event"
 	"datasync-bridge/routing/incident"
@@ -273,7 +274,16 @@ func (s *Store) Events(ctx context.Context, f incident.Filter) (out []event.Stor
 	n.id(eventID, f.Event, "e.id = ?")
 	n.text(f.Notifier, "d.incident IN (SELECT incident FROM deliveries WHERE notifier = ?)")
 	n.text(f.Source, "s.name = ?")
-	where := n.page(f, eventID, "e.id", "e.received_at")
+	for _, bound := range []struct {
+		op string
+		at time.Time
+	}{{">=", f.Since}, {"<", f.Until}} {
+		if !bound.at.IsZero() {
+			n.by(arrived(bound.op, fmt.Sprintf("?%d", len(n.args)+1)), due(bound.at))
+		}
+	}
+	f.Since, f.Until = time.Time{}, time.Time{}
+	where := n.page(f, eventID, "e.id", "")
 	err = s.list(ctx, "events", n, func(r reader) error {
 		out, err = queryEvents(ctx, r, listEvents+where, n.args...)
 		return err

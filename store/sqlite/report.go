@@ -144,7 +144,7 @@ func (s *Store) RulesMatched(ctx context.Context, since time.Time) (matched map[
 	matched = map[string]int{}
 	var last int64
 	err = s.read(ctx, "the first decision", func(r reader) error {
-		return r.QueryRowContext(ctx, "SELECT coalesce(min(id) - 1, ?) FROM events WHERE received_at >= ?", int64(math.MaxInt64), due(since)).Scan(&last)
+		return r.QueryRowContext(ctx, "SELECT coalesce(min(e.id) - 1, ?2) FROM events e WHERE "+arrived(">=", "?1"), due(since), int64(math.MaxInt64)).Scan(&last)
 	})
 	for more := true; more && err == nil; {
 		err = s.read(ctx, "decisions", func(r reader) (err error) {

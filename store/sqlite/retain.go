@@ -108,8 +108,8 @@ const freeEvent = `NOT EXISTS (SELECT 1 FROM pending p WHERE p.event = e.id)
 
 func (r *retention) deleteEvents() error {
 	rows, err := r.conn.QueryContext(context.Background(), `SELECT e.id, s.name, e.key FROM events e JOIN sources s ON s.id = e.source
-		WHERE e.received_at < ? AND `+freeEvent+`
-		ORDER BY e.received_at LIMIT ?`, r.events, r.left)
+		WHERE `+arrived("<", "?1")+` AND `+freeEvent+`
+		ORDER BY e.id LIMIT ?2`, r.events, r.left)
 	if err != nil {
 		return err
 	}

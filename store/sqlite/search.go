@@ -34,7 +34,7 @@ type Search struct {
 func (s *Store) Holding(ctx context.Context, q Search, yield func(event.Stored) (more bool, err error)) error {
 	var at int64
 	err := s.read(ctx, "where to search", func(r reader) error {
-		err := r.QueryRowContext(ctx, "SELECT id FROM events WHERE received_at <= ? ORDER BY received_at DESC, id DESC LIMIT 1", due(q.From)).Scan(&at)
+		err := r.QueryRowContext(ctx, "SELECT e.id FROM events e WHERE "+arrived("<=", "?1")+" ORDER BY e.id DESC LIMIT 1", due(q.From)).Scan(&at)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil // all are newer
 		}

@@ -104,6 +104,12 @@ func fourthSchema(t *testing.T, path string) (before map[string]int) {
 	return goOn(t, path, 4, "UPDATE bodies SET hash = zeroblob(32) WHERE event = 8")
 }
 
+func fifthSchema(t *testing.T, path string) (before map[string]int) {
+	t.Helper()
+	fourthSchema(t, path)
+	return goOn(t, path, 5, "INSERT INTO prints VALUES (6, 0, x'')")
+}
+
 func goOn(t *testing.T, path string, version int64, queries ...string) (rows map[string]int) {
 	t.Helper()
 	db := open(path, false)
@@ -184,6 +190,7 @@ func TestAFileOfAnEarlierSchemaKeepsEveryRow(t *testing.T) {
 	t.Run("second", func(t *testing.T) { keepsEveryRow(t, secondSchema, 19) })
 	t.Run("third", func(t *testing.T) { keepsEveryRow(t, thirdSchema, 24) })
 	t.Run("fourth", func(t *testing.T) { keepsEveryRow(t, fourthSchema, 24) })
+	t.Run("fifth", func(t *testing.T) { keepsEveryRow(t, fifthSchema, 26) })
 }
 
 func keepsEveryRow(t *testing.T, earlier func(*testing.T, string) map[string]int, tables int) {
@@ -192,7 +199,7 @@ func keepsEveryRow(t *testing.T, earlier func(*testing.T, string) map[string]int
 	before := earlier(t, path)
 	s := openAt(t, path, func() time.Time { return upgradedAt })
 	after := rowsOf(t, s.reads)
-	if len(before) < tables || len(after) <= len(before) {
+	if len(before) < tables || len(after) < len(before) {
 		t.Fatalf("%d tables before, %d after", len(before), len(after))
 	}
 	for table, n := range before {
@@ -230,8 +237,10 @@ func keepsEveryRow(t *testing.T, earlier func(*testing.T, string) map[string]int
 	if err != nil || len(found.Events) != 0 {
 		t.Errorf("found: %+v (%v), want none: its body does not hold it", found, err)
 	}
-	if n, err := s.HistorySize(ctx, time.Time{}, time.Time{}); err != nil || n != 1 {
-		t.Errorf("history of %d (%v), want 1", n, err)
+	for _, until := range []time.Time{{}, upgradedAt.Add(time.Second)} {
+		if n, err := s.HistorySize(ctx, time.Time{}, until); err != nil || n != 1 {
+			t.Errorf("history until %v of %d (%v), want 1", until, n, err)
+		}
 	}
 }
 

@@ -25,6 +25,8 @@ var promises = []struct{ broken, query string }{
 	{"events that are pending and decided", `SELECT max(p.event), count(*) FROM pending p JOIN decisions d ON d.event = p.event`},
 	{"pending rows without an event", `SELECT max(p.event), count(*) FROM pending p WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.id = p.event)`},
 	{"decisions without an event", `SELECT max(d.event), count(*) FROM decisions d WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.id = d.event)`},
+	{"events further from their time of arrival than is said", `SELECT max(e.id), count(*) FROM events e
+		WHERE abs(e.id - e.received_at) > (SELECT skew FROM meta)`},
 	{"members without an incident", `SELECT max(m.row), count(*) FROM members m WHERE NOT EXISTS (SELECT 1 FROM incidents i WHERE i.id = m.incident)`},
 	{"open members of resolved incidents", `SELECT max(m.row), count(*) FROM members m JOIN incidents i ON i.id = m.incident WHERE m.open = 1 AND i.state = 'resolved'`},
 	{"handles without an open member", `SELECT max(h.member), count(*) FROM handles h WHERE NOT EXISTS (SELECT 1 FROM members m WHERE m.row = h.member AND m.open = 1)`},

@@ -22,6 +22,7 @@ func TestVerifyFindsWhatNoCommitLeavesBehind(t *testing.T) {
 		{"INSERT INTO decisions (event, state, failures) SELECT event, 'planned', 0 FROM pending", "pending and decided"},
 		{"INSERT INTO pending (event) VALUES (7)", "pending rows without an event"},
 		{"INSERT INTO decisions (event, state, failures) VALUES (7, 'planned', 0)", "decisions without an event"},
+		{"UPDATE meta SET skew = -1", "further from their time of arrival"},
 		{"DELETE FROM incidents", "members without an incident"},
 		{"UPDATE incidents SET state = 'resolved'", "open members of resolved incidents"},
 		{"DELETE FROM members", "handles without an open member"},

@@ -53,6 +53,7 @@ type writer struct {
 	found   []int64 // scratch of one lookup
 	last    int64   // newest event's row
 	known   int64   // newest row in seen
+	skew    int64   // as in meta
 }
 
 // fault is why the store cannot write at the moment.

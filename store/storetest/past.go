@@ -137,7 +137,7 @@ func (p *probe) history(since, until time.Time, limit int) string {
 }
 
 var historyClaims = []claim{
-	{"history is what was decided, in the order of arrival, by pages", func(p *probe) {
+	{"history is what was decided, in the order in which it was kept, by pages", func(p *probe) {
 		p.decided("evt_a", "1")
 		parked := p.accept("evt_b", "2").ID
 		p.ok(p.Apply(p.ctx(), incident.Plan{Event: parked, Decision: &incident.Decision{Outcome: incident.ParkedAway}}))
@@ -150,7 +150,7 @@ var historyClaims = []claim{
 		r, err := p.Accept(p.ctx(), late)
 		p.ok(err)
 		p.ok(p.Apply(p.ctx(), incident.Plan{Event: r.ID, Decision: &incident.Decision{Outcome: incident.Ignored}}))
-		all := "evt_a=1 evt_b=2 evt_c=4 evt_late=5 evt_d=6 "
+		all := "evt_a=1 evt_b=2 evt_c=4 evt_d=6 evt_late=5 "
 		for limit := 1; limit < 7; limit++ {
 			equal(p, fmt.Sprint("by ", limit), p.history(time.Time{}, time.Time{}, limit), all)
 		}
