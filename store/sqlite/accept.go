@@ -85,6 +85,9 @@ func (w *writer) runAccepts(t *tx, accepts []*accept) error {
 	if err != nil {
 		return err
 	}
+	if err := w.hot.exec(w.hot.pending, last); err != nil { // at once, which is cheaper
+		return err
+	}
 	if err := w.keepSkew(t, f.apart); err != nil {
 		return err
 	}
@@ -188,9 +191,6 @@ func (w *writer) insert(t *tx, f *fresh, a *accept, print uint64, conflict bool)
 		conflict, in.Type, in.ForeignID, in.Quarantine)
 	if err == nil {
 		err = w.keepBody(t, row, in)
-	}
-	if err == nil {
-		err = w.hot.exec(w.hot.pending, row)
 	}
 	if err != nil {
 		return err

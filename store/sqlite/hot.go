@@ -36,7 +36,7 @@ func prepareHot(conn *sql.Conn) (*hot, error) {
 			{&h.event, `INSERT INTO events (id, source, received_at, key, body_hash, conflict, type, foreign_id, quarantine)
 				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 			{&h.body, "INSERT INTO bodies (event, body) VALUES (?, ?)"},
-			{&h.pending, "INSERT INTO pending (event) VALUES (?)"},
+			{&h.pending, "INSERT INTO pending (event) SELECT id FROM events WHERE id > ?"},
 			{&h.lookup, "SELECT s.name, e.key, e.body_hash FROM events e JOIN sources s ON s.id = e.source WHERE e.id = ?"},
 			{&h.repeat, `UPDATE events SET duplicates = duplicates + 1,
 				last_seen = max(coalesce(last_seen, received_at), ?) WHERE id = ?`},
