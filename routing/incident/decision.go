@@ -30,36 +30,36 @@ const (
 // Decision is what routing decided about an event and why, as it is recorded.
 type Decision struct {
 	// Config is the configuration's hash.
-	Config  string
-	At      time.Time
-	Outcome Outcome
+	Config  string    `json:",omitzero"`
+	At      time.Time `json:",omitzero"`
+	Outcome Outcome   `json:",omitzero"`
 	// Incident is the one concerned, "" for none.
-	Incident string
-	Effect   event.Effect
-	Type     string
+	Incident string       `json:",omitzero"`
+	Effect   event.Effect `json:",omitzero"`
+	Type     string       `json:",omitzero"`
 	Class    event.Class
-	Severity event.Severity
+	Severity event.Severity `json:",omitzero"`
 	// SeverityFrom says which rule or default set it: `rule "x" (line 63)`.
-	SeverityFrom string
+	SeverityFrom string `json:",omitzero"`
 	// Rules are those that matched, in file order.
-	Rules []MatchedRule
+	Rules []MatchedRule `json:",omitzero"`
 	// Notifiers are those that may be told, in order of first mention, after
 	// replacements; each says by which rule ("defaults" for none).
-	Notifiers []Routed
+	Notifiers []Routed `json:",omitzero"`
 	// DroppedBy is the rule that dropped it, "" for none.
-	DroppedBy string
+	DroppedBy string `json:",omitzero"`
 	// GroupBy and Key tell the incident key and what it was made from.
-	GroupBy []string
-	Key     string
-	Group   Group
+	GroupBy []string `json:",omitzero"`
+	Key     string   `json:",omitzero"`
+	Group   Group    `json:",omitzero"`
 	// Escalate and Remediate come from all matched rules.
-	Escalate  []EscalateStep
-	Remediate []string
+	Escalate  []EscalateStep `json:",omitzero"`
+	Remediate []string       `json:",omitzero"`
 	// Errors are conditions that failed at run time; the event then also goes
 	// to the defaults.
-	Errors []string
+	Errors []string `json:",omitzero"`
 	// Reasons are further sentences for explain, in the order they came up.
-	Reasons []string
+	Reasons []string `json:",omitzero"`
 	// Causes are handles by which this event's incident is found as the cause
 	// of others; CausedBy are those at which its own cause is looked for.
 	Causes   []string `json:",omitempty"`
@@ -83,19 +83,19 @@ type HeldRouted struct {
 
 // MatchedRule names a rule that matched.
 type MatchedRule struct {
-	Name string
-	Line int
-	Stop bool
-	Copy bool
+	Name string `json:",omitzero"`
+	Line int    `json:",omitzero"`
+	Stop bool   `json:",omitzero"`
+	Copy bool   `json:",omitzero"`
 }
 
 // Routed is a notifier and why.
 type Routed struct {
-	Notifier string
-	By       []string
+	Notifier string   `json:",omitzero"`
+	By       []string `json:",omitzero"`
 	// Instead is the pager that this one replaces, and Why.
-	Instead string
-	Why     string
+	Instead string `json:",omitzero"`
+	Why     string `json:",omitzero"`
 	// Windows are those of the rules that name it, nil where at least one of
 	// them may tell it at any time.
 	Windows []Window `json:",omitempty"`
@@ -103,10 +103,10 @@ type Routed struct {
 
 // Group is how openings are gathered.
 type Group struct {
-	Wait        time.Duration
-	Interval    time.Duration
-	ResolveWait time.Duration
-	MaxMembers  int
+	Wait        time.Duration `json:",omitzero"`
+	Interval    time.Duration `json:",omitzero"`
+	ResolveWait time.Duration `json:",omitzero"`
+	MaxMembers  int           `json:",omitzero"`
 }
 
 // EscalateStep is a rule's escalation: after a time, unless acknowledged.

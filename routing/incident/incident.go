@@ -40,70 +40,70 @@ type Incident struct {
 	// ID begins with "in_" and continues like the id of the event that opened it.
 	ID string
 	// Key is the incident key: at most one incident per key is open.
-	Key         string
-	Environment event.Environment
-	Source      string
+	Key         string            `json:",omitzero"`
+	Environment event.Environment `json:",omitzero"`
+	Source      string            `json:",omitzero"`
 	// Class is that of the event that opened it; members hold their own.
 	Class event.Class
 	State State
 	// Severity is the highest of the open members; at the end, the last such.
-	Severity   event.Severity
-	OpenedAt   time.Time
-	ResolvedAt time.Time
-	Resolution Resolution
+	Severity   event.Severity `json:",omitzero"`
+	OpenedAt   time.Time      `json:",omitzero"`
+	ResolvedAt time.Time      `json:",omitzero"`
+	Resolution Resolution     `json:",omitzero"`
 	// Acknowledged is who took it, nil while nobody has.
-	Acknowledged *Mark
+	Acknowledged *Mark `json:",omitzero"`
 	// LastOpening is the arrival of its newest opening event: quiet is counted from it.
-	LastOpening time.Time
+	LastOpening time.Time `json:",omitzero"`
 
 	// Due times of the incident's own timers, zero when not set. The earliest
 	// of them all is the incident's one timer row.
-	WaitUntil time.Time // group.wait ends: tell the opening
-	RepeatAt  time.Time // remind
-	CloseAt   time.Time // close as unconfirmed
-	ResolveAt time.Time // resolve_wait ends: tell the resolve
-	CountAt   time.Time // flapping: tell how often
+	WaitUntil time.Time `json:",omitzero"` // group.wait ends: tell the opening
+	RepeatAt  time.Time `json:",omitzero"` // remind
+	CloseAt   time.Time `json:",omitzero"` // close as unconfirmed
+	ResolveAt time.Time `json:",omitzero"` // resolve_wait ends: tell the resolve
+	CountAt   time.Time `json:",omitzero"` // flapping: tell how often
 	// HoldUntil holds pagers back while a run tries first; HoldFor is the
 	// workflow that they wait for. While the opening waits it lies ahead of
 	// WaitUntil by the hold.
-	HoldUntil time.Time
-	HoldFor   string
+	HoldUntil time.Time `json:",omitzero"`
+	HoldFor   string    `json:",omitzero"`
 	// ResolveWait is group.resolve_wait of the event that opened it.
-	ResolveWait time.Duration
-	Escalation  []Escalation
+	ResolveWait time.Duration `json:",omitzero"`
+	Escalation  []Escalation  `json:",omitzero"`
 
 	// Told is what each notifier knows, in order of first mention. While the
 	// opening waits it is who will be told; a pager with no alarm yet is held
 	// back, or was when a person took the incident.
-	Told []Telling
+	Told []Telling `json:",omitzero"`
 	// Reopenings are the times it came back, newest last, at most the last ten.
-	Reopenings []time.Time
-	Flapping   bool
+	Reopenings []time.Time `json:",omitzero"`
+	Flapping   bool        `json:",omitzero"`
 	// Edits counts changes since the last flapping count.
-	Edits int
+	Edits int `json:",omitzero"`
 
 	// Lead is the event that the incident is told by: the first of the highest severity.
-	Lead Lead
+	Lead Lead `json:",omitzero"`
 	// Rules names the rules that chose its notifiers, in order of first mention.
-	Rules []string
+	Rules []string `json:",omitzero"`
 	// Notes are one line each: what the bridge did or will do, newest last, at most ten.
-	Notes []string
+	Notes []string `json:",omitzero"`
 	// Open counts open members by severity (index: event.Severity); Total counts all members ever.
-	OpenBy [5]int
-	Total  int
+	OpenBy [5]int `json:",omitzero"`
+	Total  int    `json:",omitzero"`
 	// Documents counts members by document type, at most 20 types, then "other".
-	Documents []DocumentCount
+	Documents []DocumentCount `json:",omitzero"`
 	// Settled remembers members that were settled ("id class"), the last fifty,
 	// so that one that fails again is not counted twice.
-	Settled []string
+	Settled []string `json:",omitzero"`
 	// Polling counts what polling had to do with it.
 	Polling Polling `json:",omitzero"`
 	// MaxMembers caps what is listed (group.max_members).
-	MaxMembers int
+	MaxMembers int `json:",omitzero"`
 
 	// Awaiting are the runs that wait for a person, one entry for each
 	// remediation: one request with its list.
-	Awaiting []AwaitedRuns
+	Awaiting []AwaitedRuns `json:",omitzero"`
 
 	// Causes are open incidents that explain this one: it is not told while one
 	// of them is open. Symptoms are those that it explains itself.
@@ -112,14 +112,14 @@ type Incident struct {
 	MoreSymptoms int       `json:",omitempty"`
 
 	// Version is 0 for a new incident; Apply stores Version+1 if the row still has Version.
-	Version int64
+	Version int64 `json:",omitzero"`
 
 	// Listed is loaded beside the row, never stored in it: open members, those
 	// with the earliest deadline first, then by opening; at most MaxMembers+8.
-	Listed []Member
+	Listed []Member `json:",omitzero"`
 	// Queue is loaded beside the row: its deliveries, unsent ones and the last
 	// sent of each notifier and alarm, by Seq.
-	Queue []Queued
+	Queue []Queued `json:",omitzero"`
 }
 
 // OpenMembers returns how many members are open.
@@ -176,18 +176,18 @@ type Mark struct {
 
 // Telling is what one notifier knows of an incident.
 type Telling struct {
-	Notifier string
+	Notifier string `json:",omitzero"`
 	// Destination and Fingerprint say where it went (a channel; a key's
 	// fingerprint, never the key), so that a resolve goes to the same place.
-	Destination string
-	Fingerprint string
+	Destination string `json:",omitzero"`
+	Fingerprint string `json:",omitzero"`
 	// Severity is the highest it was told by an alarm; 0 while the opening waits.
-	Severity event.Severity
+	Severity event.Severity `json:",omitzero"`
 	// Alarms counts opening and alarms anew: 1, 2, … The n-th is "#n" in PagerDuty.
-	Alarms int
-	At     time.Time
+	Alarms int       `json:",omitzero"`
+	At     time.Time `json:",omitzero"`
 	// Over reports that the end was told (or that there is nothing to end).
-	Over bool
+	Over bool `json:",omitzero"`
 	// Windows are when it may be told, nil for always.
 	Windows []Window `json:",omitempty"`
 	// Held is why it was not told what it should know, nil for nothing.
@@ -217,12 +217,12 @@ type DocumentCount struct {
 
 // Lead is the event by which an incident is told.
 type Lead struct {
-	Event      string
-	Type       string
-	Severity   event.Severity
-	OccurredAt time.Time
+	Event      string         `json:",omitzero"`
+	Type       string         `json:",omitzero"`
+	Severity   event.Severity `json:",omitzero"`
+	OccurredAt time.Time      `json:",omitzero"`
 	// Fields is the event's normalized payload, each text cut to 1,000 runes.
-	Fields map[string]any
+	Fields map[string]any `json:",omitzero"`
 	// Source, Class and Origin are the event's own, "" in rows from before they
 	// were kept: the incident's then.
 	Source string       `json:",omitempty"`
@@ -241,32 +241,32 @@ type Member struct {
 	Class event.Class
 	Open  bool
 	// Severity is the highest it was opened or raised with.
-	Severity event.Severity
+	Severity event.Severity `json:",omitzero"`
 	// OpenedAt and SettledAt are arrivals; OccurredAt is the newest opening's occurred_at.
-	OpenedAt   time.Time
-	OccurredAt time.Time
-	SettledAt  time.Time
+	OpenedAt   time.Time `json:",omitzero"`
+	OccurredAt time.Time `json:",omitzero"`
+	SettledAt  time.Time `json:",omitzero"`
 	// Due is its deadline, zero for none.
-	Due time.Time
+	Due time.Time `json:",omitzero"`
 	// Handles are what a recovery can be found by: its own ID and the AS2
 	// message id, interchange and so on that its events named, at most eight;
 	// besides, those by which it explains others (Decision.Causes), at most eight.
-	Handles []string
+	Handles []string `json:",omitzero"`
 	// The rest is what a person reads.
-	Event        string // newest opening event
-	Transaction  string
-	DocumentType string
-	DocumentName string
-	PartnerID    string // as the event spells it, to ask for its transactions
-	Reference    string // "PO-88214" or the like: the first that the event has
-	Partner      string
+	Event        string `json:",omitzero"` // newest opening event
+	Transaction  string `json:",omitzero"`
+	DocumentType string `json:",omitzero"`
+	DocumentName string `json:",omitzero"`
+	PartnerID    string `json:",omitzero"` // as the event spells it, to ask for its transactions
+	Reference    string `json:",omitzero"` // "PO-88214" or the like: the first that the event has
+	Partner      string `json:",omitzero"`
 	// Origin is how it came first: what polling found is refined in place by
 	// the webhook that comes later.
-	Origin event.Origin
+	Origin event.Origin `json:",omitzero"`
 	// Unsigned reports that nothing signed has told of it yet.
 	Unsigned bool   `json:",omitzero"`
-	Group    string // functional group and set control number, to compare where both sides have them
-	Set      string
+	Group    string `json:",omitzero"` // functional group and set control number, to compare where both sides have them
+	Set      string `json:",omitzero"`
 }
 
 // Recovery is the newest time at which a kind of recovery was seen for a

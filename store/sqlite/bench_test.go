@@ -225,3 +225,40 @@ func BenchmarkApplyAnOpening(b *testing.B) {
 	wait.Wait()
 	b.ReportMetric(float64(written(b)-before)/float64(b.N), "disk-B/plan")
 }
+
+// BenchmarkLoad reads what a plan must know of an incident with more members
+// than it lists, one of a thousand such.
+func BenchmarkLoad(b *testing.B) {
+	s := openAt(b, filepath.Join(b.TempDir(), "bridge.db"), nil)
+	const incidents, members = 1000, 70
+	for k := range int64(members) { // by turns, as an outage of many partners brings them
+		var plan incident.Plan
+		for n := range int64(incidents) {
+			id := formatID(incidentID, n+1)
+			if k == 0 {
+				plan.Incidents = append(plan.Incidents, incident.Incident{
+					ID: id, Key: id, Environment: event.Production, State: incident.Open, OpenedAt: time.Now(), MaxMembers: 20,
+				})
+			}
+			transaction := fmt.Sprintf("txn_%d_%d", n, k)
+			plan.Members = append(plan.Members, incident.MatchedMember{Incident: id, Member: incident.Member{
+				ID: "txn:" + transaction, Class: event.Connectivity, Open: true, OpenedAt: time.Now(), OccurredAt: time.Now(),
+				Event: formatID(eventID, k*incidents+n+1), Transaction: transaction, DocumentType: "856", DocumentName: "ship notice",
+				Handles: []string{"txn:" + transaction}, Reference: "PO-88214", PartnerID: "par_1", Partner: "ACME", Origin: event.OriginWebhook,
+			}})
+		}
+		if err := s.Apply(context.Background(), plan); err != nil {
+			b.Fatal(err)
+		}
+	}
+	n := int64(0)
+	for b.Loop() {
+		n++
+		v, err := s.Load(context.Background(), incident.Query{
+			Environment: event.Production, Key: formatID(incidentID, n*7919%incidents+1), Handles: []string{fmt.Sprint("txn:txn_new_", n)},
+		})
+		if err != nil || len(v.Incidents) != 1 || len(v.Incidents[0].Listed) != 20+listedBeside {
+			b.Fatal(len(v.Incidents), err)
+		}
+	}
+}

@@ -220,19 +220,16 @@ func loadIncident(ctx context.Context, r reader, row int64) (i incident.Incident
 	if i, err = decodeIncident(doc, version); err != nil {
 		return i, err
 	}
-	rows, err := r.QueryContext(ctx, listMembers, row, i.MaxMembers+listedBeside)
-	if err != nil {
+	var listed []byte
+	if err := r.QueryRowContext(ctx, listMembers, row, i.MaxMembers+listedBeside).Scan(&listed); err != nil {
 		return i, err
 	}
-	err = each(rows, func(scan func(...any) error) error {
-		m, err := scanMember(scan)
-		i.Listed = append(i.Listed, m)
-		return err
-	})
-	if err != nil {
-		return i, err
+	if listed != nil {
+		if err := json.Unmarshal(listed, &i.Listed); err != nil {
+			return i, err
+		}
 	}
-	rows, err = r.QueryContext(ctx, "SELECT "+queuedColumns+" FROM deliveries WHERE incident = ? AND listed = 1 ORDER BY id", row)
+	rows, err := r.QueryContext(ctx, "SELECT "+queuedColumns+" FROM deliveries WHERE incident = ? AND listed = 1 ORDER BY id", row)
 	if err != nil {
 		return i, err
 	}
@@ -244,8 +241,10 @@ func loadIncident(ctx context.Context, r reader, row int64) (i incident.Incident
 	return i, err
 }
 
-const listMembers = `SELECT open, settled_at, doc FROM members WHERE incident = ? AND open = 1
-	ORDER BY due IS NULL, due, opened_at, row LIMIT ?`
+// listMembers is one row of all the documents, because a row for each would
+// cost more than what is in it.
+const listMembers = `SELECT '[' || group_concat(doc) || ']' FROM (SELECT doc FROM members WHERE incident = ? AND open = 1
+	ORDER BY due IS NULL, due, opened_at, row LIMIT ?)`
 
 func decodeIncident(doc []byte, version int64) (i incident.Incident, err error) {
 	err = json.Unmarshal(doc, &i)

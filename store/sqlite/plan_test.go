@@ -44,7 +44,7 @@ func TestWhatRunsOftenFindsItsRowsByTheRightIndex(t *testing.T) {
 		{openMembers, "members_event"},
 		{openItems, "digest_items_open"},
 		{"SELECT id FROM silences WHERE ends_at < ? LIMIT ?", "silences_ends"},
-		
+
 		{selectHistory, "SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},
 		{selectLoads + "WHERE hash = ? LIMIT 1", "config_loads_hash"},
 		{"SELECT max(id) FROM config_loads WHERE problem = ''", "config_loads_good"},
@@ -73,7 +73,10 @@ func TestWhatRunsOftenFindsItsRowsByTheRightIndex(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := strings.ReplaceAll(strings.Join(plan, "; "), "SCAN meta", "") // of one row
+		got := strings.Join(plan, "; ")
+		for _, small := range []string{"SCAN meta", "SCAN (subquery-1)"} { // of one row; of what an index has found
+			got = strings.ReplaceAll(got, small, "")
+		}
 		got = strings.TrimPrefix(got, "SCAN CONSTANT ROW; ")
 		if !strings.Contains(got, tt.index) || strings.Contains(got, "SCAN") || strings.Contains(got, "TEMP B-TREE") {
 			t.Errorf("%s\n\tis done by: %s\n\twant index %s", tt.query, got, tt.index)
