@@ -102,6 +102,11 @@ func (x *torture) life() {
 	s := startProcess(x.t, tormented(x.config, x.clock.path, limit))
 	s.config = x.config
 	stop := x.tr.flow(s, 4)
+	if x.chance(1) {
+		x.counts["recoveries of everything"]++
+		x.tr.heal()
+		x.tr.repost(s)
+	}
 	pause := func() { <-time.After(time.Duration(50+x.rng.IntN(300)) * time.Millisecond) }
 	pause()
 	for _, torment := range []struct {

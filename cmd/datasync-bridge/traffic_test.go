@@ -19,6 +19,7 @@ type traffic struct {
 	dice       *rand.Rand
 	serial     int
 	failing    []int             // transactions that failed and were not delivered yet
+	healing    bool              // nothing else fails before all of them are delivered
 	accepted   map[string]string // event id → body, for every 2xx answer
 	unanswered [][]byte
 	silences   int // posts that got no answer, or a 5xx
@@ -82,13 +83,22 @@ func (tr *traffic) repost(s *served) {
 	}
 }
 
+// heal lets what failed be delivered, until nothing is left that failed.
+func (tr *traffic) heal() {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.healing = true
+}
+
 // next makes one event: mostly a failure, sometimes the delivery of one that
 // failed before. Documents alternate between one that pages and one that does not.
 func (tr *traffic) next() []byte {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	tr.serial++
-	if n := len(tr.failing); n > 0 && tr.dice.IntN(3) == 0 {
+	n := len(tr.failing)
+	tr.healing = tr.healing && n > 0
+	if n > 0 && (tr.healing || tr.dice.IntN(3) == 0) {
 		k := tr.dice.IntN(n)
 		txn := tr.failing[k]
 		tr.failing = append(tr.failing[:k], tr.failing[k+1:]...)
