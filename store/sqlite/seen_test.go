@@ -34,6 +34,26 @@ func TestTheSetProposesWhatAMapWould(t *testing.T) {
 	})
 }
 
+// Room that is reserved is what is needed, not twice that: with ten million keys
+// the difference is 256 MB.
+func TestTheSetReservesNoMoreThanItNeeds(t *testing.T) {
+	s := newSeen()
+	defer s.free()
+	s.reserve(100_000)
+	slots := len(s.slots)
+	for row := int64(1); row <= 100_000; row++ {
+		s.add(uint64(row)*0x9e3779b97f4a7c15, row)
+	}
+	if len(s.slots) != slots || slots != 1<<18 || s.mapped == nil {
+		t.Errorf("%d slots, then %d, mapped %v", slots, len(s.slots), s.mapped != nil)
+	}
+	for row := int64(1); row <= 100_000; row++ {
+		if found := s.find(uint64(row)*0x9e3779b97f4a7c15, nil); len(found) != 1 || found[0] != row {
+			t.Fatalf("row %d: %v", row, found)
+		}
+	}
+}
+
 // Removed slots must not pile up, or a store that deletes as much as it adds
 // would grow for ever.
 func TestTheSetStaysSmallWhileRowsComeAndGo(t *testing.T) {

@@ -218,6 +218,7 @@ func (w *writer) loop() {
 			if err := w.disconnect(); err != nil {
 				w.store.log.Warn("closing the store", slog.Any("err", err))
 			}
+			w.seen.free()
 			return
 		}
 		w.rest()
