@@ -106,10 +106,11 @@ const freeEvent = `NOT EXISTS (SELECT 1 FROM pending p WHERE p.event = e.id)
 	AND NOT EXISTS (SELECT 1 FROM members m JOIN incidents i ON i.id = m.incident WHERE m.event = e.id AND m.open = 1 AND i.state = 'open')
 	AND NOT EXISTS (SELECT 1 FROM decisions d JOIN incidents i ON i.id = d.incident WHERE d.event = e.id AND ` + busyIncident + `)`
 
+var freeEvents = "SELECT e.id, s.name, e.key FROM events e JOIN sources s ON s.id = e.source WHERE " + //nolint:gosec // of constants
+	arrived("<", "?1") + " AND " + freeEvent + " ORDER BY e.id LIMIT ?2"
+
 func (r *retention) deleteEvents() error {
-	rows, err := r.conn.QueryContext(context.Background(), `SELECT e.id, s.name, e.key FROM events e JOIN sources s ON s.id = e.source
-		WHERE `+arrived("<", "?1")+` AND `+freeEvent+`
-		ORDER BY e.id LIMIT ?2`, r.events, r.left)
+	rows, err := r.conn.QueryContext(context.Background(), freeEvents, r.events, r.left)
 	if err != nil {
 		return err
 	}

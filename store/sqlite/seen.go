@@ -18,8 +18,8 @@ type seen struct {
 	// mapped is the memory of slots where Go's collector does not know of it,
 	// nil for a small set.
 	mapped []byte
-	used  int // slots that are not empty, removed ones too
-	live  int
+	used   int // slots that are not empty, removed ones too
+	live   int
 }
 
 // slot is empty with row 0 and removed with row -1.
