@@ -35,7 +35,7 @@ func BenchmarkPlanning(b *testing.B) {
 	left, done := b.N, make(chan struct{})
 	var mu sync.Mutex
 	d, err := dispatch.New(dispatch.Deps{
-		Store: s, Mapper: &mapper{}, Rules: dispatch.Rules{Router: &router{}, Planner: machine()},
+		Store: s, Rules: dispatch.Rules{Mapper: &mapper{}, Router: &router{}, Planner: machine()},
 		Addressees: func(context.Context) ([]string, error) { return nil, nil },
 		Observer: dispatch.Observer{Planned: func(dispatch.Planned) {
 			mu.Lock()

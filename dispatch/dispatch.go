@@ -25,14 +25,13 @@ import (
 	"datasync-bridge/routing/incident"
 )
 
-// Deps are what a Dispatcher works with. Store, Addressees, Mapper,
+// Deps are what a Dispatcher works with. Store, Addressees, Rules.Mapper,
 // Rules.Router and Rules.Planner are required.
 type Deps struct {
 	Store Store
 	// Addressees names the notifiers that have unfinished deliveries, so that
 	// those of a notifier without a Sender do not wait for ever.
 	Addressees func(ctx context.Context) ([]string, error)
-	Mapper     Mapper
 	Rules      Rules
 	Senders    []Sender
 	// Log is silent where it is nil.
@@ -94,7 +93,6 @@ func (c Config) withDefaults() Config {
 type Dispatcher struct {
 	store      Store
 	addressees func(context.Context) ([]string, error)
-	mapper     Mapper
 	rules      atomic.Pointer[Rules]
 	staff      *staff
 	log        *slog.Logger
@@ -112,14 +110,13 @@ type Dispatcher struct {
 
 // New checks what it is given; nothing is started or read before Run.
 func New(deps Deps, config Config) (*Dispatcher, error) {
-	if deps.Store == nil || deps.Addressees == nil || deps.Mapper == nil {
-		return nil, errors.New("dispatch needs a store, its addressees and a mapper")
+	if deps.Store == nil || deps.Addressees == nil {
+		return nil, errors.New("dispatch needs a store and its addressees")
 	}
 	d := &Dispatcher{
 		store:      deps.Store,
 		staff:      newStaff(),
 		addressees: deps.Addressees,
-		mapper:     deps.Mapper,
 		log:        deps.Log,
 		observe:    deps.Observer.filled(),
 		jitter:     deps.Jitter,

@@ -18,10 +18,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestNew_RefusesWhatCannotWork(t *testing.T) {
-	rules := dispatch.Rules{Router: &router{}, Planner: &planner{}}
+	rules := dispatch.Rules{Mapper: &mapper{}, Router: &router{}, Planner: &planner{}}
 	none := func(context.Context) ([]string, error) { return nil, nil }
 	full := func() dispatch.Deps {
-		return dispatch.Deps{Store: faulty{}, Addressees: none, Mapper: &mapper{}, Rules: rules}
+		return dispatch.Deps{Store: faulty{}, Addressees: none, Rules: rules}
 	}
 	for _, tt := range []struct {
 		name  string
@@ -30,10 +30,10 @@ func TestNew_RefusesWhatCannotWork(t *testing.T) {
 	}{
 		{"nothing is wrong", func(*dispatch.Deps) {}, ""},
 		{"no store", func(d *dispatch.Deps) { d.Store = nil }, "needs a store"},
-		{"no mapper", func(d *dispatch.Deps) { d.Mapper = nil }, "needs a store, its addressees and a mapper"},
+		{"no mapper", func(d *dispatch.Deps) { d.Rules.Mapper = nil }, "needs a mapper"},
 		{"nobody knows the addressees", func(d *dispatch.Deps) { d.Addressees = nil }, "its addressees"},
-		{"no router", func(d *dispatch.Deps) { d.Rules.Router = nil }, "needs a router"},
-		{"no planner", func(d *dispatch.Deps) { d.Rules.Planner = nil }, "needs a router and a planner"},
+		{"no router", func(d *dispatch.Deps) { d.Rules.Router = nil }, "a router"},
+		{"no planner", func(d *dispatch.Deps) { d.Rules.Planner = nil }, "a router and a planner"},
 		{"a sender without notifier", func(d *dispatch.Deps) { d.Senders = []dispatch.Sender{{Name: "x"}} }, `sender "x" needs`},
 		{"two of one name", func(d *dispatch.Deps) { d.Senders = []dispatch.Sender{slackTo(&far{}), slackTo(&far{})} }, `two senders are named "edi-slack"`},
 	} {
@@ -93,7 +93,7 @@ func TestUse_SwapsTheRulesAsOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		d := w.dispatcher()
-		if err := d.Use(dispatch.Rules{Planner: &planner{}}, nil); err == nil {
+		if err := d.Use(dispatch.Rules{Mapper: &w.mapper, Planner: &planner{}}, nil); err == nil {
 			t.Error("rules without a router were taken")
 		}
 		ctx, cancel := context.WithCancel(context.Background())
@@ -101,12 +101,16 @@ func TestUse_SwapsTheRulesAsOne(t *testing.T) {
 		go func() { ended <- d.Run(ctx) }()
 		w.accept("open acme")
 		synctest.Wait()
-		newer := &planner{}
-		if err := d.Use(dispatch.Rules{Router: &router{}, Planner: newer}, nil); err != nil {
+		newer, read := &planner{}, 0
+		reader := &mapper{bad: func() error { read++; return nil }}
+		if err := d.Use(dispatch.Rules{Mapper: reader, Router: &router{}, Planner: newer}, nil); err != nil {
 			t.Fatal(err)
 		}
-		w.accept("open globex")
+		w.accept("bad globex")
 		synctest.Wait()
+		if read != 1 {
+			t.Errorf("the new mapper read %d events, want 1", read)
+		}
 		if before, after := len(w.planner.inputs()), len(newer.inputs()); before != 1 || after != 1 {
 			t.Errorf("the old planner planned %d events and the new one %d, want one each", before, after)
 		}
@@ -121,8 +125,8 @@ func TestProposer_ProposesRunsForThePlan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		d, err := dispatch.New(dispatch.Deps{
-			Store: w.store, Addressees: w.addressees, Mapper: &w.mapper,
-			Rules: dispatch.Rules{Router: &w.router, Planner: w.planner, Proposer: resend{}},
+			Store: w.store, Addressees: w.addressees,
+			Rules: dispatch.Rules{Mapper: &w.mapper, Router: &w.router, Planner: w.planner, Proposer: resend{}},
 		}, dispatch.Config{})
 		if err != nil {
 			t.Fatal(err)

@@ -47,7 +47,7 @@ func (d *Dispatcher) planBatch(ctx context.Context, limit int) (worked bool, err
 	now := d.store.Now()
 	pending = slices.DeleteFunc(pending, func(st event.Stored) bool { return d.badEvents.held(st.ID, now) })
 
-	rules := d.rules.Load()
+	rules := d.rules.Load() // after the events, so that none is planned by rules of before its source came
 	for rest := pending; len(rest) > 0 && err == nil; {
 		var now []event.Stored
 		now, rest = portion(rest)
@@ -98,7 +98,7 @@ func (d *Dispatcher) planPortion(ctx context.Context, rules *Rules, pending []ev
 
 // prepare does what needs no store.
 func (d *Dispatcher) prepare(rules *Rules, st event.Stored) (task, error) {
-	ev, err := d.mapper.Normalize(st)
+	ev, err := rules.Mapper.Normalize(st)
 	if err != nil {
 		return task{}, fmt.Errorf("normalize: %w", err)
 	}

@@ -50,8 +50,8 @@ func (s *staff) count(name string, by int) {
 // so and is then started anew; the others go on undisturbed. On an error
 // nothing is swapped.
 func (d *Dispatcher) Use(r Rules, senders []Sender) error {
-	if r.Router == nil || r.Planner == nil {
-		return errors.New("dispatch needs a router and a planner")
+	if r.Mapper == nil || r.Router == nil || r.Planner == nil {
+		return errors.New("dispatch needs a mapper, a router and a planner")
 	}
 	known := map[string]bool{}
 	wanted := make([]Sender, 0, len(senders))

@@ -29,7 +29,7 @@ func TestRouting36ASwapOfSendersDisturbsNoOther(t *testing.T) {
 		w.accept("open acme edi-slack", "open globex edi-slack")
 		synctest.Wait()
 
-		rules := dispatch.Rules{Router: &w.router, Planner: w.planner}
+		rules := dispatch.Rules{Mapper: &w.mapper, Router: &w.router, Planner: w.planner}
 		for _, version := range []string{"2", "3"} {
 			if err := d.Use(rules, []dispatch.Sender{sender(newer, "edi-slack", version), sender(pager, "edi-pager", "1")}); err != nil {
 				t.Fatal(err)

@@ -100,6 +100,7 @@ type Planner interface {
 
 // Rules are what a reload swaps as one.
 type Rules struct {
+	Mapper  Mapper
 	Router  Router
 	Planner Planner
 	// Proposer may be nil: nothing is ever run.

@@ -101,7 +101,7 @@ func (d *Dispatcher) applyRetrying(ctx context.Context, rules *Rules, t incident
 	if err != nil {
 		return fmt.Errorf("read event: %w", err)
 	}
-	ev, err := d.mapper.Normalize(st)
+	ev, err := rules.Mapper.Normalize(st)
 	if err != nil {
 		return fmt.Errorf("normalize: %w", err)
 	}

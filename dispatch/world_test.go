@@ -122,12 +122,12 @@ func (f faulty) Claim(ctx context.Context, name string, lease time.Duration) (*i
 
 func (w *world) dispatcher() *dispatch.Dispatcher {
 	w.t.Helper()
-	rules := dispatch.Rules{Router: &w.router, Planner: w.planner}
+	rules := dispatch.Rules{Mapper: &w.mapper, Router: &w.router, Planner: w.planner}
 	if w.machine != nil {
 		rules.Planner = w.machine
 	}
 	d, err := dispatch.New(dispatch.Deps{
-		Store: faulty{w.store, &w.faults}, Addressees: w.addressees, Mapper: &w.mapper, Log: w.log,
+		Store: faulty{w.store, &w.faults}, Addressees: w.addressees, Log: w.log,
 		Rules: rules, Senders: w.senders, Observer: w.observe,
 		Jitter: w.jitter,
 	}, w.config)

@@ -134,7 +134,8 @@ func (b *bridge) wireRules(ctx context.Context, crew *crew) error {
 	}
 	b.live = newLive(b.cfg, p)
 	b.arrivals = newArrivals(b.cfg.Sources, b.store.Now)
-	b.reloader = &reloader{store: b.store, live: b.live, crew: crew, metrics: b.metrics, log: b.log, read: b.cfg.Hash}
+	b.reloader = &reloader{store: b.store, live: b.live, crew: crew, arrivals: b.arrivals,
+		metrics: b.metrics, log: b.log, read: b.cfg.Hash}
 	b.silencer = newSilencer(b.store, silencerOptions{
 		Check:   func(s incident.Silence) error { return checkSilence(b.live.cfg(), s) },
 		File:    func() []incident.Silence { return fileSilences(b.live.cfg()) },
@@ -148,8 +149,7 @@ func (b *bridge) wireRules(ctx context.Context, crew *crew) error {
 	b.dispatch, err = dispatch.New(dispatch.Deps{
 		Store:      b.store,
 		Addressees: addressees(b.store),
-		Mapper:     watchedMapper{p.mapper, b.arrivals},
-		Rules:      p.rules(),
+		Rules:      p.rules(b.arrivals),
 		Senders:    crew.senders(b.cfg),
 		Log:        b.log,
 		Observer:   b.traces.alsoDispatch(b.metrics.observer()),

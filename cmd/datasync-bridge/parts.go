@@ -114,9 +114,9 @@ func (d decides) compile(entries map[string]string) (parts, error) {
 // entry is the hash of one remediation, "" for one that is not configured.
 func (p parts) entry(remediation string) string { return p.entries[remediation] }
 
-// rules are what dispatch works by.
-func (p parts) rules() dispatch.Rules {
-	return dispatch.Rules{Router: p.table, Planner: p.machine, Proposer: p.guard}
+// rules are what dispatch works by; told hears which deliveries could be mapped.
+func (p parts) rules(told *arrivals) dispatch.Rules {
+	return dispatch.Rules{Mapper: watchedMapper{p.mapper, told}, Router: p.table, Planner: p.machine, Proposer: p.guard}
 }
 
 func (d decides) settings(table *routing.Table) incident.Settings {

@@ -159,7 +159,7 @@ func (r *rehearsal) open() {
 	r.metrics.expect(r.cfg.Sources)
 	crew, log := newCrew(&http.Client{Transport: r}, r.t.Output()), slog.New(slog.NewTextHandler(r.t.Output(), nil))
 	r.live = newLive(r.cfg, parts)
-	r.reloader = &reloader{store: r.store, live: r.live, crew: crew, metrics: r.metrics, log: log,
+	r.reloader = &reloader{store: r.store, live: r.live, crew: crew, arrivals: newArrivals(r.cfg.Sources, r.store.Now), metrics: r.metrics, log: log,
 		load: func() (*config.Config, error) { return r.cfg, nil }}
 	r.silencer = newSilencer(r.store, silencerOptions{
 		Check: func(s incident.Silence) error { return checkSilence(r.live.cfg(), s) },
@@ -171,8 +171,8 @@ func (r *rehearsal) open() {
 	}
 	r.live.now.Store(&inForce{r.cfg, parts})
 	r.dispatch, err = dispatch.New(dispatch.Deps{
-		Store: r.store, Addressees: addressees(r.store), Mapper: parts.mapper,
-		Rules:    parts.rules(),
+		Store: r.store, Addressees: addressees(r.store),
+		Rules:    parts.rules(r.reloader.arrivals),
 		Senders:  crew.senders(r.cfg),
 		Observer: r.metrics.observer(),
 		Jitter:   func(most time.Duration) time.Duration { return most },

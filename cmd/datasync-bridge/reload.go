@@ -40,6 +40,7 @@ type reloader struct {
 	dispatch *dispatch.Dispatcher
 	live     *live
 	crew     *crew
+	arrivals *arrivals
 	silencer *silencer
 	// verify makes ready to verify events otherwise; nil where none are taken.
 	verify  func([]receiver.Source) (use func(), err error)
@@ -147,7 +148,7 @@ func (r *reloader) swap(ctx context.Context, next *config.Config) error {
 			return err
 		}
 	}
-	if err := r.dispatch.Use(p.rules(), r.crew.senders(next)); err != nil {
+	if err := r.dispatch.Use(p.rules(r.arrivals), r.crew.senders(next)); err != nil {
 		return err
 	}
 	verifyOtherwise()
@@ -177,7 +178,7 @@ func (r *reloader) requiet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.dispatch.Use(p.rules(), r.crew.senders(cfg)); err != nil {
+	if err := r.dispatch.Use(p.rules(r.arrivals), r.crew.senders(cfg)); err != nil {
 		return err
 	}
 	r.live.now.Store(&inForce{cfg, p})

@@ -135,8 +135,8 @@ func onStore(cfg *config.Config, s *sqlite.Store, log *slog.Logger, do func(deed
 		return err
 	}
 	d, err := dispatch.New(dispatch.Deps{
-		Store: s, Addressees: addressees(s), Mapper: parts.mapper, Log: log,
-		Rules: dispatch.Rules{Router: parts.table, Planner: parts.machine},
+		Store: s, Addressees: addressees(s), Log: log,
+		Rules: dispatch.Rules{Mapper: parts.mapper, Router: parts.table, Planner: parts.machine},
 	}, dispatch.Config{})
 	if err != nil {
 		return err
