@@ -104,12 +104,13 @@ func (b *lockedBuffer) String() string {
 
 // bridge is a running listener with what it was given.
 type bridge struct {
-	t     testing.TB
-	addr  string
-	inbox *memory
-	log   *lockedBuffer
-	stop  context.CancelFunc
-	ended chan error
+	t      testing.TB
+	addr   string
+	inbox  *memory
+	log    *lockedBuffer
+	server *receiver.Server
+	stop   context.CancelFunc
+	ended  chan error
 }
 
 // source is the example configuration's: hex over the body.
@@ -152,6 +153,7 @@ func start(t testing.TB, s setup) *bridge {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.server = server
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"datasync-bridge/event"
-	"datasync-bridge/receiver/mapping"
 	"datasync-bridge/receiver/signature"
 
 	"github.com/gofiber/fiber/v2"
@@ -19,74 +17,6 @@ import (
 // acceptTimeout bounds the wait for the store; the shortest patience known of a
 // sender is 5 s.
 const acceptTimeout = 4 * time.Second
-
-// hook is the address of one source.
-type hook struct {
-	server  *Server
-	source  Source
-	mapping *mapping.Mapping
-	proof   atomic.Pointer[proof]
-}
-
-// proof is how a source's requests are verified and told apart: its verify
-// block, which a reload may change. A request keeps to the one it began with.
-type proof struct {
-	verifier *signature.Verifier
-	identity identity
-}
-
-func (s *Server) newHook(src Source) (*hook, error) {
-	p, err := s.newProof(src)
-	if err != nil {
-		return nil, err
-	}
-	m, err := mapping.New(src.Mapping)
-	if err != nil {
-		return nil, fmt.Errorf("source %q: %w", src.Name, err)
-	}
-	h := &hook{server: s, source: src, mapping: m}
-	h.proof.Store(p)
-	return h, nil
-}
-
-func (s *Server) newProof(src Source) (*proof, error) {
-	if src.Verify == nil {
-		return nil, fmt.Errorf("source %q: verify is required", src.Name)
-	}
-	address := ""
-	if s.publicURL != "" {
-		address = s.publicURL + src.Path
-	}
-	v, err := signature.New(*src.Verify, address)
-	if err != nil {
-		return nil, fmt.Errorf("source %q: %w", src.Name, err)
-	}
-	return &proof{verifier: v, identity: newIdentity(src.Verify.ID)}, nil
-}
-
-// Prepare makes ready to verify by other verify blocks, such as one with
-// another secret, and returns what puts them in force: requests that have begun
-// are verified as they began. Only sources that the server has are looked at.
-func (s *Server) Prepare(sources []Source) (use func(), err error) {
-	next := make([]*proof, len(s.hooks))
-	for k, h := range s.hooks {
-		for _, src := range sources {
-			if src = src.WithDefaults(); src.Name != h.source.Name || src.Path != h.source.Path {
-				continue
-			}
-			if next[k], err = s.newProof(src); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return func() {
-		for k, p := range next {
-			if p != nil {
-				s.hooks[k].proof.Store(p)
-			}
-		}
-	}, nil
-}
 
 // serve answers one request, and tells what came of it.
 func (h *hook) serve(c *fiber.Ctx) error {
@@ -113,8 +43,7 @@ func (h *hook) take(c *fiber.Ctx) (a answer, eventID string, err error) {
 	if declared > s.bodies.limit {
 		return tooLarge, "", fmt.Errorf("%d bytes are declared", declared)
 	}
-	proof := h.proof.Load()
-	claim, err := proof.verifier.Read(request)
+	claim, err := h.verifier.Read(request)
 	if err != nil {
 		return skipping(h.unauthenticated(c, err), declared), "", err
 	}
@@ -128,11 +57,11 @@ func (h *hook) take(c *fiber.Ctx) (a answer, eventID string, err error) {
 	}
 	// Whoever dripped a body must not look fresh: what counts is its last byte.
 	now := s.now()
-	verified, err := proof.verifier.Check(claim, raw.bytes, now)
+	verified, err := h.verifier.Check(claim, raw.bytes, now)
 	if err != nil {
 		return h.unauthenticated(c, err), "", err
 	}
-	r, err := h.received(proof, verified, raw.bytes, now)
+	r, err := h.received(verified, raw.bytes, now)
 	if err != nil {
 		return internal, "", err
 	}
@@ -153,7 +82,7 @@ func (h *hook) take(c *fiber.Ctx) (a answer, eventID string, err error) {
 }
 
 // received describes a verified body to the store.
-func (h *hook) received(p *proof, v signature.Verified, raw []byte, now time.Time) (event.Received, error) {
+func (h *hook) received(v signature.Verified, raw []byte, now time.Time) (event.Received, error) {
 	if raw == nil {
 		raw = []byte{} // an empty body is a body
 	}
@@ -169,7 +98,7 @@ func (h *hook) received(p *proof, v signature.Verified, raw []byte, now time.Tim
 	if probe.Sandbox {
 		r.Environment = event.Sandbox
 	}
-	r.Key, r.ForeignID = p.identity.dedupKey(v, probe, r.BodyHash)
+	r.Key, r.ForeignID = h.identity.dedupKey(v, probe, r.BodyHash)
 	r.ForeignID = short(r.ForeignID, 200)
 	return r, nil
 }

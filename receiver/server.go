@@ -72,7 +72,7 @@ type Server struct {
 	proxies  proxies
 	failures *failures
 	ids      *ids
-	hooks    []*hook
+	hooks    atomic.Pointer[hooks]
 	closing  atomic.Bool
 	patience time.Duration
 	pair     *certificate.Pair // nil for plain HTTP
@@ -86,9 +86,7 @@ type Server struct {
 func New(cfg Config, sources []Source, inbox Inbox, o Options) (*Server, error) {
 	cfg = cfg.WithDefaults()
 	var faults []error
-	fault := func(path, problem string) { faults = append(faults, fmt.Errorf("%s: %s", path, problem)) }
-	cfg.Validate(under("server", fault))
-	ValidateSources(sources, func(path, problem string) { fault("sources"+path, problem) })
+	cfg.Validate(under("server", func(path, problem string) { faults = append(faults, fmt.Errorf("%s: %s", path, problem)) }))
 	s := &Server{
 		inbox: inbox, ready: o.Ready, now: o.Now, observe: o.Observe,
 		bodies:  &bodies{limit: int(cfg.BodyLimit), budget: int64(cfg.InFlight)},
@@ -109,18 +107,11 @@ func New(cfg Config, sources []Source, inbox Inbox, o Options) (*Server, error) 
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s.rejected = newRejectedLog(o.Log)
-	for i, src := range sources {
-		src = src.WithDefaults()
-		src.Validate(under(fmt.Sprintf("sources[%d]", i), fault))
-		if h, err := s.newHook(src); err == nil {
-			s.hooks = append(s.hooks, h)
-		} else if len(faults) == 0 {
-			fault(fmt.Sprintf("sources[%d]", i), err.Error())
-		}
+	use, err := s.Prepare(sources)
+	if err = errors.Join(append(faults, err)...); err != nil {
+		return nil, err
 	}
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
-	}
+	use()
 	if cfg.TLS != nil {
 		pair, err := certificate.Load(*cfg.TLS, o.Log)
 		if err != nil {
@@ -163,31 +154,16 @@ func (s *Server) route() {
 		EnableStackTrace:  true,
 		StackTraceHandler: func(_ *fiber.Ctx, value any) { s.rejected.panicked(value, debug.Stack()) },
 	}))
-	allow := map[string]string{healthPath: "GET, HEAD", readyPath: "GET, HEAD"}
 	s.app.Get(healthPath, func(c *fiber.Ctx) error { return s.send(c, healthy, "") })
 	s.app.Get(readyPath, s.readiness)
-	for _, h := range s.hooks {
-		s.app.Post(h.source.Path, h.serve)
-		allow[h.source.Path] = "POST"
-	}
-	missing := func(c *fiber.Ctx) error {
-		a := notFound
-		if methods, ok := allow[c.Path()]; ok {
-			a = wrongMethod
-			c.Set(fiber.HeaderAllow, methods)
-		}
-		s.observe(Answered{Code: a.code, Took: time.Since(c.Context().Time())})
-		s.rejected.unknown(a, c.Method(), c.Path(), s.requestID(c), s.address(c))
-		return s.send(c, a, "")
-	}
-	s.app.Use(missing)
-	s.catchOdd(missing)
+	s.app.Use(s.knock)
+	s.catchOdd()
 }
 
 // catchOdd answers, before fiber sees them, methods that fiber does not know,
 // which it would answer itself, outside the answer table, and requests that
 // another reader on the way may have understood in another way.
-func (s *Server) catchOdd(missing fiber.Handler) {
+func (s *Server) catchOdd() {
 	known := map[string]bool{}
 	for _, m := range fiber.DefaultMethods {
 		known[m] = true
@@ -203,7 +179,7 @@ func (s *Server) catchOdd(missing fiber.Handler) {
 		defer s.app.ReleaseCtx(c)
 		err := error(fiber.ErrBadRequest)
 		if !odd {
-			err = missing(c)
+			err = s.knock(c)
 		}
 		if err != nil {
 			_ = s.fault(c, err) // it only sets the answer
@@ -242,7 +218,7 @@ func (s *Server) readiness(c *fiber.Ctx) error {
 // Run serves a listener until ctx ends, answers the requests in hand, and
 // returns when the last connection is done or its time is up. It closes ln.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
-	for _, h := range s.hooks {
+	for _, h := range *s.hooks.Load() {
 		h.source.Verify.Warnings(s.now(), func(path, problem string) {
 			s.rejected.log.Warn("source deserves a look", "source", h.source.Name, "at", "verify."+path, "why", problem)
 		})
