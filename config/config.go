@@ -59,6 +59,12 @@ type Config struct {
 	Hash string `koanf:"-"`
 	// Warnings are what is dubious but loads.
 	Warnings Faults `koanf:"-"`
+	// Gone are the mappings of sources that reloads took away since the start, by
+	// name, so that what came of them is read as before.
+	Gone map[string]mapping.Config `koanf:"-"`
+	// asked are the sources in whose names Datasync is asked, where that was
+	// settled by another configuration.
+	asked *[2]string `koanf:"-"`
 	// places knows where each key was typed, for what is found wrong later.
 	places *book `koanf:"-"`
 }

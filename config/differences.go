@@ -1,16 +1,19 @@
 package config
 
 import (
+	"errors"
+	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 
-	"datasync-bridge/receiver"
+	"datasync-bridge/receiver/mapping"
 )
 
 // Differences names the sections that differ between two configurations and
 // that only a restart puts in force, in the order of the file. The others
-// (defaults, rules, calendars, digests, silences, inhibit, notifiers,
-// remediations, and the verify block of each source) are reloadable. Nil if there are none.
+// (sources, defaults, rules, calendars, digests, silences, inhibit, notifiers,
+// remediations) are reloadable. Nil if there are none.
 func Differences(a, b *Config) (restart []string) {
 	for _, section := range []struct {
 		name string
@@ -19,8 +22,7 @@ func Differences(a, b *Config) (restart []string) {
 		{"server", a.Server, b.Server},
 		{"admin", a.Admin, b.Admin},
 		{"store", a.Store, b.Store},
-		{"sources", withoutVerify(a.Sources), withoutVerify(b.Sources)},
-		{"datasync", a.Datasync, b.Datasync},
+		{"datasync", []any{a.Datasync, a.standsFor()}, []any{b.Datasync, b.standsFor()}},
 		{"outbound", a.Outbound, b.Outbound},
 		{"heartbeat", a.Heartbeat, b.Heartbeat},
 		{"telemetry", a.Telemetry, b.Telemetry},
@@ -33,26 +35,49 @@ func Differences(a, b *Config) (restart []string) {
 }
 
 // Keeping is the configuration with the sections that only a restart puts in
-// force as they are in the running one.
-func (c *Config) Keeping(running *Config) *Config {
+// force as they are in the running one, and with the mappings of sources that
+// it has no more. It fails where what is new contradicts what stays.
+func (c *Config) Keeping(running *Config) (*Config, error) {
 	k := *c
 	k.Server, k.Admin, k.Store = running.Server, running.Admin, running.Store
 	k.Datasync, k.Outbound, k.Heartbeat, k.Telemetry = running.Datasync, running.Outbound, running.Heartbeat, running.Telemetry
-	k.Sources = slices.Clone(running.Sources)
-	for n := range k.Sources {
-		for _, next := range c.Sources {
-			if next.Name == k.Sources[n].Name && next.Path == k.Sources[n].Path {
-				k.Sources[n].Verify = next.Verify
-			}
+	asked := running.standsFor()
+	k.asked = &asked
+	k.Gone = map[string]mapping.Config{}
+	for name, m := range running.Mappings() {
+		if !slices.Contains(k.sourceNames(), name) {
+			k.Gone[name] = m
 		}
 	}
-	return &k
+	var faults []error
+	k.checkRedact(func(path, text string) {
+		faults = append(faults, fmt.Errorf("store.%s, as it was at the start: %s", path, text))
+	})
+	return &k, errors.Join(faults...)
 }
 
-func withoutVerify(sources []receiver.Source) []receiver.Source {
-	bare := slices.Clone(sources)
-	for n := range bare {
-		bare[n].Verify = nil
+// Mappings are those of the sources by name, with those of sources that are
+// gone.
+func (c *Config) Mappings() map[string]mapping.Config {
+	all := make(map[string]mapping.Config, len(c.Sources)+len(c.Gone))
+	maps.Copy(all, c.Gone)
+	for i := range c.Sources {
+		all[c.Sources[i].Name] = c.Sources[i].Mapping
 	}
-	return bare
+	return all
+}
+
+// standsFor are the sources in whose names Datasync is asked for transactions
+// and for partners, which is settled at the start.
+func (c *Config) standsFor() (names [2]string) {
+	if c.asked != nil {
+		return *c.asked
+	}
+	if c.Datasync.Reconcile != nil {
+		names[0] = c.PolledSource()
+	}
+	if c.Datasync.Enrich != nil {
+		names[1] = c.ReminderSource()
+	}
+	return names
 }

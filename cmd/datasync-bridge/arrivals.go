@@ -33,6 +33,7 @@ type arrivals struct {
 // stream is one source's deliveries.
 type stream struct {
 	environment      event.Environment
+	gone             bool // from the configuration; nobody is told of it any more
 	verified, mapped series
 }
 
@@ -63,10 +64,25 @@ func (s *series) bad(now time.Time, told bool) bool {
 
 func newArrivals(sources []receiver.Source, now func() time.Time) *arrivals {
 	t := &arrivals{now: now, begun: now(), sources: map[string]*stream{}}
-	for _, s := range sources {
-		t.sources[s.Name] = &stream{environment: s.Environment}
-	}
+	t.use(sources)
 	return t
+}
+
+// use takes other sources over. What is known of those that stay is kept, and of
+// those that are gone when they were heard last: polling may stand in for them.
+func (t *arrivals) use(sources []receiver.Source) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.sources {
+		s.gone = true
+	}
+	for _, s := range sources {
+		if t.sources[s.Name] == nil {
+			t.sources[s.Name] = &stream{}
+		}
+		known := t.sources[s.Name]
+		known.environment, known.gone = s.Environment, false
+	}
 }
 
 // answered takes one answer of the public listener. A request without a
@@ -120,6 +136,9 @@ func (t *arrivals) troubles(_ context.Context, told func(kind, subject string) b
 	defer t.mu.Unlock()
 	now := t.now()
 	for name, s := range t.sources {
+		if s.gone {
+			continue
+		}
 		if subject := "signatures of " + name; s.verified.bad(now, told(signaturesFailing, subject)) {
 			list = append(list, trouble{signaturesFailing, subject, fmt.Sprintf(
 				"%d deliveries in a row failed verification since %s UTC, and none was good since %s UTC: "+

@@ -93,7 +93,7 @@ func readPages(ctx context.Context, from historian, since, until time.Time, to c
 func (r *replay) normalize(page []event.Stored) batch {
 	b := batch{stored: page}
 	for i, s := range r.sides {
-		if i > 0 && reflect.DeepEqual(mappings(s.cfg), mappings(r.sides[0].cfg)) {
+		if i > 0 && reflect.DeepEqual(s.cfg.Mappings(), r.sides[0].cfg.Mappings()) {
 			b.read = append(b.read, b.read[0])
 			continue
 		}

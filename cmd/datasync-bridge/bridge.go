@@ -105,7 +105,7 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	if err != nil {
 		return err
 	}
-	b.reloader.verify = b.receiver.Prepare
+	b.reloader.prepare = b.receiver.Prepare
 	b.desk = newDesk(b.live, b.store, b.log)
 	b.admin, err = web.New(b.cfg.Admin, web.Deps{
 		Reader:   b.store,

@@ -75,7 +75,7 @@ func (c *cli) explainFound(ctx context.Context, cfg *config.Config, s *sqlite.St
 			return err
 		}
 	}
-	m, err := newMapper(mappings(cfg))
+	m, err := newMapper(cfg.Mappings())
 	if err != nil {
 		return err
 	}

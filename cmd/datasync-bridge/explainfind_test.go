@@ -24,7 +24,7 @@ func TestRouting39AnEventIsFoundByWhatItIsAbout(t *testing.T) {
 		r.failed("txn_10", "transaction.references.po_number", "PO-882140", "partner.id", "par_70")
 		r.pass(2 * time.Hour)
 		second := r.failed("txn_1", about...)
-		m, err := newMapper(mappings(r.cfg))
+		m, err := newMapper(r.cfg.Mappings())
 		if err != nil {
 			t.Fatal(err)
 		}

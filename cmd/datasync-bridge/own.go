@@ -24,8 +24,8 @@ const (
 
 // endedBy names the event that ends each, and what it says.
 var endedBy = map[string]struct{ kind, text string }{
-	signaturesFailing: {"bridge.signatures_verified", "a delivery was verified again"},
-	mappingBroken:     {"bridge.mapping_mended", "an event was mapped again"},
+	signaturesFailing: {"bridge.signatures_verified", "a delivery was verified again, or its source is no longer configured"},
+	mappingBroken:     {"bridge.mapping_mended", "an event was mapped again, or its source is no longer configured"},
 	deliveryDead:      {"bridge.delivery_restored", "no notification was given up for half an hour"},
 	queueOld:          {"bridge.queue_drained", "nothing waits too long any more"},
 	storeDegraded:     {"bridge.store_restored", "the store is well again"},

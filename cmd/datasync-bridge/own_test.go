@@ -15,6 +15,7 @@ import (
 	"datasync-bridge/config"
 	"datasync-bridge/event"
 	"datasync-bridge/notifiers/standin"
+	"datasync-bridge/receiver"
 )
 
 func TestRouting40TheHeartbeatIsCalledWhileAllIsWell(t *testing.T) {
@@ -120,4 +121,34 @@ rules:
 		r.wants("Slack", "reply, edit")
 		r.wants("PagerDuty", "") // of its own trouble it is not told
 	})
+}
+
+func TestATroubleOfASourceThatIsGoneEnds(t *testing.T) {
+	now := time.Date(2026, 3, 10, 14, 0, 0, 0, time.UTC)
+	one, other := receiver.Source{Name: "one"}, receiver.Source{Name: "other"}
+	a := newArrivals([]receiver.Source{one, other}, func() time.Time { return now })
+	a.answered("one", string(event.Accepted))
+	heard := a.LastWebhook("one")
+	for range failingAtLeast {
+		now = now.Add(failingFor)
+		a.answered("one", "signature_mismatch")
+	}
+	troubles := func() int {
+		list, err := a.troubles(context.Background(), func(string, string) bool { return false })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	if n := troubles(); n != 1 {
+		t.Errorf("there are %d troubles, want the failing signatures", n)
+	}
+	a.use([]receiver.Source{other})
+	if n := troubles(); n != 0 || !a.LastWebhook("one").Equal(heard) {
+		t.Errorf("of a source that is gone: %d troubles, last heard at %v", n, a.LastWebhook("one"))
+	}
+	a.use([]receiver.Source{one, other})
+	if n := troubles(); n != 1 {
+		t.Errorf("there are %d troubles after it came back", n)
+	}
 }

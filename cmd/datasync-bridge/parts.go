@@ -49,7 +49,7 @@ type decides struct {
 
 func decidesOf(cfg *config.Config) decides {
 	d := decides{
-		Routing: cfg.Routing(), Names: cfg.Names(), Mappings: mappings(cfg),
+		Routing: cfg.Routing(), Names: cfg.Names(), Mappings: cfg.Mappings(),
 		Remediations: cfg.Remediations, Environment: cfg.Datasync.Environment, Configured: cfg.Datasync.Configured(),
 		Enrich: cfg.Datasync.Enrich != nil,
 	}
@@ -57,14 +57,6 @@ func decidesOf(cfg *config.Config) decides {
 		d.Overlap = r.Overlap
 	}
 	return d
-}
-
-func mappings(cfg *config.Config) map[string]mapping.Config {
-	all := make(map[string]mapping.Config, len(cfg.Sources))
-	for _, s := range cfg.Sources {
-		all[s.Name] = s.Mapping
-	}
-	return all
 }
 
 // docOf is what decides, as it is kept.

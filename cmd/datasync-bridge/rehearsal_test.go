@@ -45,6 +45,8 @@ type rehearsal struct {
 	// poll is how often what is due is looked for when nothing calls for it.
 	poll   time.Duration
 	serial int
+	// sources is the head of what is loaded.
+	sources string
 	// source and unsigned mark what is sent from now on.
 	source   string
 	unsigned bool
@@ -124,7 +126,7 @@ func rehearseConfigured(t *testing.T, cfg *config.Config, start time.Time, play 
 
 func newRehearsal(t *testing.T) *rehearsal {
 	return &rehearsal{
-		poll: time.Minute, t: t, dir: t.TempDir(), source: "datasync", looked: map[string]int{}, names: map[string]string{},
+		poll: time.Minute, t: t, dir: t.TempDir(), sources: rehearsedSources, source: "datasync", looked: map[string]int{}, names: map[string]string{},
 		slack: standin.NewSlack(standin.SlackOptions{
 			Token: "xoxb-test", Channels: map[string]string{"C1": "", "C2": ""},
 			Webhooks: map[string]string{"/services/T/B/x": "C2"},
@@ -198,7 +200,7 @@ func (r *rehearsal) load(rules string) {
 		rules = opsAndPager + rules
 	}
 	file := filepath.Join(r.dir, "config.yaml")
-	text := fmt.Sprintf("%sstore: {sqlite: {path: %q}}\n%s", rehearsedSources, filepath.Join(r.dir, "data", "bridge.db"), rules)
+	text := fmt.Sprintf("%sstore: {sqlite: {path: %q}}\n%s", r.sources, filepath.Join(r.dir, "data", "bridge.db"), rules)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		r.t.Fatal(err)
 	}

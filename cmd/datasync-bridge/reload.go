@@ -42,8 +42,8 @@ type reloader struct {
 	crew     *crew
 	arrivals *arrivals
 	silencer *silencer
-	// verify makes ready to verify events otherwise; nil where none are taken.
-	verify  func([]receiver.Source) (use func(), err error)
+	// prepare compiles sources for the public listener; nil where none listens.
+	prepare func([]receiver.Source) (use func(), err error)
 	metrics *metrics
 	log     *slog.Logger
 
@@ -121,9 +121,11 @@ func (r *reloader) locked(ctx context.Context, by string) (view.Reload, error) {
 		answer.Warnings = append(answer.Warnings, w.String())
 		r.log.Warn("configuration", "warning", w.String())
 	}
-	next = next.Keeping(was)
-	if err := r.swap(ctx, next); err != nil {
-		r.refused(ctx, next.Hash, by, err)
+	if next, err = next.Keeping(was); err == nil {
+		err = r.swap(ctx, next)
+	}
+	if err != nil {
+		r.refused(ctx, r.read, by, err)
 		return view.Reload{}, err
 	}
 	r.accepted(ctx, by, answer)
@@ -142,17 +144,21 @@ func (r *reloader) swap(ctx context.Context, next *config.Config) error {
 	if p, err = r.quieted(ctx, p); err != nil {
 		return err
 	}
-	verifyOtherwise := func() {}
-	if r.verify != nil {
-		if verifyOtherwise, err = r.verify(next.Sources); err != nil {
-			return err
+	listen := func() {}
+	if r.prepare != nil {
+		if listen, err = r.prepare(next.Sources); err != nil { // {url} may need another server.public_url
+			return fmt.Errorf("with server as it was at the start: %w", err)
 		}
 	}
 	if err := r.dispatch.Use(p.rules(r.arrivals), r.crew.senders(next)); err != nil {
 		return err
 	}
-	verifyOtherwise()
 	r.live.now.Store(&inForce{next, p})
+	// The listener comes last: whatever it takes by the new sources is then
+	// planned by the new mappings and rules.
+	r.metrics.expect(next.Sources)
+	r.arrivals.use(next.Sources)
+	listen()
 	return nil
 }
 

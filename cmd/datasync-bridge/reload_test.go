@@ -76,6 +76,37 @@ func TestRouting36AFaultKeepsTheOldRules(t *testing.T) {
 	})
 }
 
+func TestRouting36AReloadSwapsHowEventsAreRead(t *testing.T) {
+	rehearse(t, paged, func(r *rehearsal) {
+		r.send("doc.broke", "transaction.id", "txn_1")
+		r.wants("PagerDuty", "")
+		r.sources = strings.Replace(r.sources, "path: /hooks/datasync", "path: /hooks/datasync\n    mapping: {aliases: {doc.broke: transaction.failed}}", 1)
+		r.reload(paged)
+		second := r.send("doc.broke", "transaction.id", "txn_2", "partner.id", "par_2")
+		r.wants("PagerDuty", "trigger A")
+		if d := r.decision(second); d.Type != "transaction.failed" || d.Config != r.cfg.Hash {
+			t.Errorf("it was decided as %s under %.12s", d.Type, d.Config)
+		}
+		// What waits when its source goes is read by the mapping that it came under.
+		r.sources = strings.Replace(rehearsedSources, "name: datasync", "name: renamed", 1)
+		r.reload(paged)
+		r.reload(paged + "# once more\n")
+		third := r.send("doc.broke", "transaction.id", "txn_3", "partner.id", "par_3")
+		r.wants("PagerDuty", "trigger B")
+		r.reload(paged + "# and again\n")
+		a := newAccount(r.cfg, time.Now())
+		if err := a.ofEvent(context.Background(), r.store, third); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.retrace(context.Background(), decidedBy(r.cfg, r.store.ConfigLoad, partsOf)); err != nil || a.trace == nil || len(a.differs) > 0 {
+			t.Errorf("it is explained otherwise than it was decided: %s, %q (%v)", a.traceFrom, a.differs, err)
+		}
+		r.source = "renamed"
+		r.send("doc.broke", "transaction.id", "txn_4", "partner.id", "par_4")
+		r.wants("PagerDuty", "")
+	})
+}
+
 func TestRouting22AReloadThatForgetsWhoIsOwedAnEndIsRefused(t *testing.T) {
 	rehearse(t, paged, func(r *rehearsal) {
 		r.failed("txn_1")

@@ -12,10 +12,10 @@ import (
 func (c *cli) reloadCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reload",
-		Short: "Put the configuration's rules in force while serve runs",
-		Long: `Ask the running bridge to read its configuration file again. Rules, defaults,
-calendars, digests, silences, notifiers and remediations are swapped as one;
-what else differs is named, and needs a restart. A file with a fault changes
+		Short: "Put the configuration in force while serve runs",
+		Long: `Ask the running bridge to read its configuration file again. Sources, rules,
+defaults, calendars, digests, silences, notifiers and remediations are swapped as
+one; what else differs is named, and needs a restart. A file with a fault changes
 nothing. Nothing is sent again. A changed file is found without this, too.`,
 		Example: "  datasync-bridge reload -c config.yaml",
 		Args:    cobra.NoArgs,
