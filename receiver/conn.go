@@ -1,7 +1,6 @@
 package receiver
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,12 +18,12 @@ type listener struct {
 	limit int64
 	open  *atomic.Int64
 	full  []byte
-	tls   *tls.Config // nil for plain HTTP
+	tls   bool // ln speaks it
 }
 
-func newListener(ln net.Listener, limit int, over *tls.Config) listener {
+func newListener(ln net.Listener, limit int, tls bool) listener {
 	const body = `{"status":503,"code":"busy","request_id":"none"}` + "\n"
-	return listener{Listener: ln, limit: int64(limit), open: new(atomic.Int64), tls: over, full: fmt.Appendf(nil,
+	return listener{Listener: ln, limit: int64(limit), open: new(atomic.Int64), tls: tls, full: fmt.Appendf(nil,
 		"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nX-Request-Id: none\r\nContent-Length: %d\r\n\r\n%s",
 		len(body), body)}
 }
@@ -36,15 +35,12 @@ func (l listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if l.open.Add(1) <= l.limit {
-			if l.tls != nil {
-				c = tls.Server(c, l.tls) // shakes hands at the first read, under its deadline
-			}
 			return &conn{Conn: c, left: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
 		}
 		l.open.Add(-1)
 		// So few bytes fit a fresh connection's buffer: this cannot block. Whoever
 		// expects TLS could not read them.
-		if l.tls == nil && c.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
+		if !l.tls && c.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
 			_, _ = c.Write(l.full)
 		}
 		_ = c.Close()

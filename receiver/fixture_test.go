@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -17,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"datasync-bridge/certificate"
+	"datasync-bridge/certificate/certificatetest"
 	"datasync-bridge/event"
 	"datasync-bridge/receiver"
 	"datasync-bridge/receiver/mapping"
@@ -109,6 +113,7 @@ type bridge struct {
 	inbox  *memory
 	log    *lockedBuffer
 	server *receiver.Server
+	pool   *x509.CertPool // nil without TLS
 	stop   context.CancelFunc
 	ended  chan error
 }
@@ -135,6 +140,13 @@ type setup struct {
 	sources []receiver.Source
 	inbox   *memory
 	options receiver.Options
+	secure  bool // speak TLS
+}
+
+// overBoth runs a test over TCP and over TLS.
+func overBoth(t *testing.T, test func(t *testing.T, s setup)) {
+	t.Run("plain", func(t *testing.T) { test(t, setup{}) })
+	t.Run("TLS", func(t *testing.T) { test(t, setup{secure: true}) })
 }
 
 func start(t testing.TB, s setup) *bridge {
@@ -148,6 +160,11 @@ func start(t testing.TB, s setup) *bridge {
 	b := &bridge{t: t, inbox: s.inbox, log: &lockedBuffer{}, ended: make(chan error, 1)}
 	if s.options.Log == nil {
 		s.options.Log = slog.New(slog.NewTextHandler(b.log, nil))
+	}
+	if s.secure {
+		var files certificate.Files
+		files, b.pool = certificatetest.New(t, "public")
+		s.cfg.TLS = &files
 	}
 	server, err := receiver.New(s.cfg, s.sources, s.inbox, s.options)
 	if err != nil {
@@ -194,6 +211,18 @@ var client = &http.Client{
 	Timeout:   20 * time.Second,
 }
 
+// send makes a request as the bridge's listener wants it.
+func (b *bridge) send(r *http.Request) (*http.Response, error) {
+	if b.pool == nil {
+		return client.Do(r)
+	}
+	r.URL.Scheme = "https"
+	return (&http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: b.pool}},
+		Timeout:   client.Timeout,
+	}).Do(r)
+}
+
 func (b *bridge) do(method, path string, body io.Reader, header http.Header) reply {
 	b.t.Helper()
 	req, err := http.NewRequestWithContext(b.t.Context(), method, "http://"+b.addr+path, body)
@@ -203,7 +232,7 @@ func (b *bridge) do(method, path string, body io.Reader, header http.Header) rep
 	for name, values := range header {
 		req.Header[name] = values
 	}
-	res, err := client.Do(req)
+	res, err := b.send(req)
 	if err != nil {
 		b.t.Fatalf("%s %s: %v", method, path, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,9 @@ func (b *bridge) dial(text string) net.Conn {
 	conn, err := net.Dial("tcp", b.addr)
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	if b.pool != nil {
+		conn = tls.Client(conn, &tls.Config{RootCAs: b.pool, ServerName: "127.0.0.1"})
 	}
 	b.t.Cleanup(func() { _ = conn.Close() })
 	if _, err := io.WriteString(conn, text); err != nil {
@@ -99,8 +103,10 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func TestBodiesAboveTheLimitAre413HoweverSent(t *testing.T) {
-	b := start(t, setup{})
+func TestBodiesAboveTheLimitAre413HoweverSent(t *testing.T) { overBoth(t, bodiesAboveTheLimit) }
+
+func bodiesAboveTheLimit(t *testing.T, s setup) {
+	b := start(t, s)
 	before := held()
 	h := signature1([]byte("whatever"))
 	declared, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+b.addr+"/hooks/datasync", &endless{64 << 20})
@@ -108,7 +114,7 @@ func TestBodiesAboveTheLimitAre413HoweverSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	declared.Header, declared.ContentLength = h, 64<<20
-	res, err := client.Do(declared)
+	res, err := b.send(declared)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,18 +227,21 @@ func TestHugeHeadersAre431(t *testing.T) {
 	}
 }
 
-func TestTornBodiesAreNotTaken(t *testing.T) {
+func TestTornBodiesAreNotTaken(t *testing.T) { overBoth(t, tornBodies) }
+
+func tornBodies(t *testing.T, s setup) {
 	inbox := &memory{}
 	open := source(func(s *receiver.Source) {
 		s.Verify.Scheme, s.Verify.Unauthenticated, s.Verify.Secrets = "none", true, nil
 	})
-	b := start(t, setup{inbox: inbox, sources: []receiver.Source{open}})
+	s.inbox, s.sources = inbox, []receiver.Source{open}
+	b := start(t, s)
 	for _, text := range []string{
 		fmt.Sprintf(stalledHead, "none", 20) + `{"type":"x"}`,
 		"POST /hooks/datasync HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nc\r\n" + `{"type":"x"}` + "\r\n",
 	} {
 		conn := b.dial(text)
-		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		if err := conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
 		if status, closes := b.status(conn); status != 400 || !closes {
@@ -304,9 +313,12 @@ func TestFailuresAreLimitedByAddressAndNeverWhatVerifies(t *testing.T) {
 	b.want(from("2001:db8:1:3::1", nil), 401, "signature_missing")
 }
 
-func TestShutdownAnswersWhatIsInHandAndTakesNothingMore(t *testing.T) {
+func TestShutdownAnswersWhatIsInHandAndTakesNothingMore(t *testing.T) { overBoth(t, shutdown) }
+
+func shutdown(t *testing.T, s setup) {
 	inbox := &memory{wait: make(chan struct{}), inside: make(chan struct{}, 1)}
-	b := start(t, setup{inbox: inbox})
+	s.inbox = inbox
+	b := start(t, s)
 	answers := make(chan reply, 1)
 	go func() { answers <- b.post(failure) }()
 	<-inbox.inside

@@ -13,7 +13,6 @@ package receiver
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -223,8 +222,11 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 			s.rejected.log.Warn("source deserves a look", "source", h.source.Name, "at", "verify."+path, "why", problem)
 		})
 	}
+	if s.pair != nil {
+		ln = s.pair.Listen(ln)
+	}
 	served := make(chan error, 1)
-	go func() { served <- s.app.Listener(newListener(ln, s.connections, s.config())) }()
+	go func() { served <- s.app.Listener(newListener(ln, s.connections, s.pair != nil)) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", ln.Addr(), stopped(err))
@@ -242,13 +244,6 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("shut the listener down: %w", err)
 	}
 	return nil
-}
-
-func (s *Server) config() *tls.Config {
-	if s.pair == nil {
-		return nil
-	}
-	return s.pair.Config()
 }
 
 // CertificateEnds is when the listener's certificate ends, zero without one.

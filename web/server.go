@@ -10,7 +10,6 @@ package web
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -258,7 +257,7 @@ func (s *Server) build() *fiber.App {
 // Run serves on ln until ctx ends, then answers what is in hand. It closes ln.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	if s.pair != nil {
-		ln = tls.NewListener(ln, s.pair.Config())
+		ln = s.pair.Listen(ln)
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.app.Listener(ln) }()

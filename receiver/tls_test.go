@@ -1,0 +1,64 @@
+package receiver_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"datasync-bridge/certificate"
+	"datasync-bridge/receiver"
+)
+
+func TestWithACertificateOnlyTLSIsSpoken(t *testing.T) {
+	var observed atomic.Int64
+	b := start(t, setup{secure: true, options: receiver.Options{Observe: func(receiver.Answered) { observed.Add(1) }}})
+	b.want(b.post(failure), 202, "accepted")
+	if res, err := client.Get("http://" + b.addr + "/healthz"); err == nil {
+		_ = res.Body.Close()
+		if res.StatusCode == http.StatusOK {
+			t.Error("without TLS it answers")
+		}
+	}
+	if log := b.log.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
+		t.Errorf("a stranger's greeting is logged: %s", log)
+	}
+	if n := observed.Load(); n != 1 {
+		t.Errorf("%d requests are counted, want 1: a greeting that fails is none", n)
+	}
+}
+
+func TestACertificateThatCannotBeReadStopsTheStart(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none.pem")
+	cfg := receiver.Config{TLS: &certificate.Files{Cert: none, Key: none}}
+	if _, err := receiver.New(cfg, []receiver.Source{source(nil)}, &memory{}, receiver.Options{}); err == nil || !strings.Contains(err.Error(), "server.tls: ") {
+		t.Errorf("New says %v", err)
+	}
+}
+
+func TestSilentGreetingsAreCutAndHinderNobody(t *testing.T) {
+	b := start(t, setup{secure: true, cfg: receiver.Config{ReadTimeout: time.Minute, Concurrency: 60}})
+	silent := make([]net.Conn, 60)
+	for i := range silent {
+		conn, err := net.Dial("tcp", b.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close() //nolint:errcheck // read to its end
+		silent[i] = conn
+	}
+	soon := time.Now().Add(20 * time.Second)
+	for _, conn := range silent {
+		if err := conn.SetReadDeadline(soon); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(conn); err != nil && !strings.Contains(err.Error(), "reset") || strings.Contains(string(text), "HTTP") {
+			t.Errorf("a silent greeting got %q, %v, want the end", text, err)
+		}
+	}
+	b.want(b.post(failure), 202, "accepted") // there is room again
+}
