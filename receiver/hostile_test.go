@@ -194,7 +194,12 @@ func TestSilentAndDrippingClientsAreCut(t *testing.T) {
 }
 
 func TestConnectionsAboveTheLimitAre503UntilOneLeaves(t *testing.T) {
-	b := start(t, setup{cfg: receiver.Config{Concurrency: 3, ReadTimeout: 5 * time.Second}})
+	overBoth(t, connectionsAboveTheLimit)
+}
+
+func connectionsAboveTheLimit(t *testing.T, s setup) {
+	s.cfg = receiver.Config{Concurrency: 3, ReadTimeout: 5 * time.Second}
+	b := start(t, s)
 	held := make([]net.Conn, 3)
 	for i := range held {
 		held[i] = b.dial("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -204,6 +209,11 @@ func TestConnectionsAboveTheLimitAre503UntilOneLeaves(t *testing.T) {
 	}
 	refused := b.dial("")
 	if status, closes := b.status(refused); status != 503 || !closes {
+		t.Errorf("%d (closes: %v), want 503 and the end", status, closes)
+	}
+	// Also one that has sent more than anybody reads before it is answered.
+	talking := b.dial(fmt.Sprintf(stalledHead, "none", 64<<10) + strings.Repeat("x", 64<<10))
+	if status, closes := b.status(talking); status != 503 || !closes {
 		t.Errorf("%d (closes: %v), want 503 and the end", status, closes)
 	}
 	_ = held[0].Close()

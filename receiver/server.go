@@ -225,8 +225,10 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	if s.pair != nil {
 		ln = s.pair.Listen(ln)
 	}
+	taken := newListener(ln, s.connections, s.pair != nil)
+	defer taken.refusals.Wait()
 	served := make(chan error, 1)
-	go func() { served <- s.app.Listener(newListener(ln, s.connections, s.pair != nil)) }()
+	go func() { served <- s.app.Listener(taken) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", ln.Addr(), stopped(err))

@@ -62,3 +62,45 @@ func TestSilentGreetingsAreCutAndHinderNobody(t *testing.T) {
 	}
 	b.want(b.post(failure), 202, "accepted") // there is room again
 }
+
+// TestSilentGreetingsAboveTheLimitKeepNobodyWaiting: telling one that there are
+// too many takes its greeting, or a second.
+func TestSilentGreetingsAboveTheLimitKeepNobodyWaiting(t *testing.T) {
+	b := start(t, setup{secure: true, cfg: receiver.Config{Concurrency: 1}})
+	if status, _ := b.status(b.dial("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")); status != http.StatusOK {
+		t.Fatalf("health: %d", status)
+	}
+	for range 20 {
+		conn, err := net.Dial("tcp", b.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close() //nolint:errcheck // it said nothing
+	}
+	began := time.Now()
+	if status, closes := b.status(b.dial("")); status != http.StatusServiceUnavailable || !closes {
+		t.Errorf("%d (closes: %v), want 503 and the end", status, closes)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the silent ones kept it waiting for %v", took)
+	}
+}
+
+// TestAFloodAboveTheLimitIsEndedAtOnce: whoever does not end what was refused
+// holds a place among those that are told, and nothing else.
+func TestAFloodAboveTheLimitIsEndedAtOnce(t *testing.T) {
+	b := start(t, setup{cfg: receiver.Config{Concurrency: 1}})
+	held := b.dial("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	if status, _ := b.status(held); status != http.StatusOK {
+		t.Fatalf("health: %d", status)
+	}
+	began := time.Now()
+	for range 300 { // more than are told at one time
+		if status, closes := b.status(b.dial("")); status != http.StatusServiceUnavailable || !closes {
+			t.Fatalf("%d (closes: %v), want 503 and the end", status, closes)
+		}
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("300 refusals took %v", took)
+	}
+}
