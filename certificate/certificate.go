@@ -41,6 +41,9 @@ type Pair struct {
 	using  *tls.Certificate
 	of     [2]stamp // the files that it, or what was refused after it, was read from
 	looked time.Time
+	// problem is why the files, as they were looked at last, are not in use; since then.
+	problem error
+	since   time.Time
 }
 
 // stamp tells one state of a file from another.
@@ -75,6 +78,16 @@ func (p *Pair) Config() *tls.Config {
 // Ends is when the certificate in use ends.
 func (p *Pair) Ends() time.Time { return p.current().Leaf.NotAfter }
 
+// Problem looks at the files, and says since when and why what they hold is not
+// in use; nil where it is. It quotes nothing of them.
+func (p *Pair) Problem() (since time.Time, why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looked = p.now()
+	p.look()
+	return p.since, p.problem
+}
+
 // current is the newest pair that is whole. While one file is new and the other
 // is not yet, or the new ones do not fit, the one before stays in use.
 func (p *Pair) current() *tls.Certificate {
@@ -97,13 +110,17 @@ func (p *Pair) look() {
 		next, err = p.read()
 	}
 	if err != nil {
+		if p.problem == nil {
+			p.since = p.now()
+		}
+		p.problem = err
 		if of != p.of { // once for each state of the files
 			p.log.Error("the renewed certificate cannot be used; the one before stays in use", "cert", p.files.Cert, "key", p.files.Key, "err", err)
 		}
 		p.of = of
 		return
 	}
-	p.of, p.using = of, next
+	p.of, p.using, p.problem = of, next, nil
 	p.log.Info("certificate renewed", "cert", p.files.Cert, "until", next.Leaf.NotAfter.UTC().Format(time.DateOnly))
 }
 

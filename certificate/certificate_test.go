@@ -108,3 +108,39 @@ func TestAPairThatDoesNotFitStopsTheStart(t *testing.T) {
 		t.Errorf("missing are %v", missing)
 	}
 }
+
+func TestAPairSaysWhatIsWrongWithItsFiles(t *testing.T) {
+	files, _ := certificatetest.New(t, "first")
+	pair, err := certificate.Load(files, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants := func(says string) (since time.Time) {
+		t.Helper()
+		since, why := pair.Problem()
+		if says == "" && why != nil || says != "" && (why == nil || !strings.Contains(why.Error(), says)) {
+			t.Errorf("it says %v, want %q", why, says)
+		}
+		return since
+	}
+	wants("")
+	aside := files.Key + ".aside"
+	if err := os.Rename(files.Key, aside); err != nil {
+		t.Fatal(err)
+	}
+	began := wants("no such file")
+	if err := os.WriteFile(files.Cert, []byte("-----BEGIN CERTIFICATE-----\nhalf"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(aside, files.Key); err != nil {
+		t.Fatal(err)
+	}
+	if since := wants("PEM"); !since.Equal(began) {
+		t.Errorf("it is wrong since %v, want %v as before", since, began)
+	}
+	if left := time.Until(pair.Ends()); left < 50*time.Minute {
+		t.Errorf("the certificate in use ends in %v", left)
+	}
+	certificatetest.Renew(t, files, "second")
+	wants("")
+}

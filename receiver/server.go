@@ -248,6 +248,9 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	return nil
 }
 
+// Certificate is what the listener shows, nil for plain HTTP.
+func (s *Server) Certificate() *certificate.Pair { return s.pair }
+
 // CertificateEnds is when the listener's certificate ends, zero without one.
 func (s *Server) CertificateEnds() time.Time {
 	if s.pair == nil {

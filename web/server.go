@@ -185,6 +185,9 @@ func New(cfg Config, d Deps, o Options) (*Server, error) {
 	return s, nil
 }
 
+// Certificate is what the listener shows, nil for plain HTTP.
+func (s *Server) Certificate() *certificate.Pair { return s.pair }
+
 // CertificateEnds is when the listener's certificate ends, zero without one.
 func (s *Server) CertificateEnds() time.Time {
 	if s.pair == nil {

@@ -121,6 +121,8 @@ func (b *bridge) wire(ctx context.Context, terminal io.Writer) error {
 	if err != nil {
 		return err
 	}
+	b.reloader.show("server.tls", b.receiver.Certificate())
+	b.reloader.show("admin.tls", b.admin.Certificate())
 	b.metrics.watchCertificate("admin", b.admin.CertificateEnds)
 	b.metrics.watchCertificate("public", b.receiver.CertificateEnds)
 	return nil

@@ -44,6 +44,7 @@ type reloader struct {
 	silencer *silencer
 	// prepare compiles sources for the public listener; nil where none listens.
 	prepare func([]receiver.Source) (use func(), err error)
+	shown   []shown // the listeners' certificates
 	metrics *metrics
 	log     *slog.Logger
 
@@ -117,6 +118,7 @@ func (r *reloader) locked(ctx context.Context, by string) (view.Reload, error) {
 	answer := view.Reload{
 		Config: next.ShortHash(), Was: was.ShortHash(), Restart: config.Differences(was, next),
 	}
+	answer.Warnings = r.unused()
 	for _, w := range next.Warnings {
 		answer.Warnings = append(answer.Warnings, w.String())
 		r.log.Warn("configuration", "warning", w.String())
@@ -261,19 +263,21 @@ const (
 	bySignal = "signal"
 )
 
-// troubles tells that the file is not what is in force.
+// troubles tells that a file, the configuration's or a certificate's, is not what
+// is in force.
 func (r *reloader) troubles(context.Context, func(kind, subject string) bool) ([]trouble, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	list := r.stale()
 	if r.problem == "" {
-		return nil, nil
+		return list, nil
 	}
 	first, _, _ := strings.Cut(r.problem, "\n")
-	return []trouble{{
+	return append(list, trouble{
 		kind: configRejected, subject: "configuration", environment: event.Production,
 		text: fmt.Sprintf("the changed configuration was refused at %s UTC, and the one before stays in force: %s",
 			r.since.UTC().Format("15:04"), first),
-	}}, nil
+	}), nil
 }
 
 // checkTellings refuses a configuration that forgets a notifier to which the
