@@ -1,6 +1,8 @@
 package receiver_test
 
 import (
+	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -102,5 +104,55 @@ func TestAFloodAboveTheLimitIsEndedAtOnce(t *testing.T) {
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("300 refusals took %v", took)
+	}
+}
+
+// cut is a connection of which only the first bytes of what is written arrive.
+type cut struct {
+	net.Conn
+	left int
+}
+
+func (c *cut) Write(p []byte) (int, error) {
+	n := min(len(p), c.left)
+	c.left -= n
+	if _, err := c.Conn.Write(p[:n]); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// TestTLSThatIsCutInARecordIsATornBody: whoever cuts a connection under way can
+// end it between two chunks, but cannot say that the sender has ended.
+func TestTLSThatIsCutInARecordIsATornBody(t *testing.T) {
+	open := source(func(s *receiver.Source) {
+		s.Verify.Scheme, s.Verify.Unauthenticated, s.Verify.Secrets = "none", true, nil
+	})
+	inbox := &memory{}
+	b := start(t, setup{secure: true, inbox: inbox, sources: []receiver.Source{open}})
+	for _, left := range []int{0, 3, 7} {
+		raw, err := net.Dial("tcp", b.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &cut{raw, 1 << 20}
+		conn := tls.Client(c, &tls.Config{RootCAs: b.pool, ServerName: "127.0.0.1"})
+		if _, err := fmt.Fprint(conn, "POST /hooks/datasync HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nc\r\n"+`{"type":"x"}`+"\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		c.left = left
+		if _, err := fmt.Fprint(conn, "0\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := raw.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if status, closes := b.status(conn); status != 400 || !closes {
+			t.Errorf("cut after %d bytes of a record: %d (closes: %v), want 400 and the end", left, status, closes)
+		}
+		_ = raw.Close()
+	}
+	if n := len(inbox.all()); n != 0 {
+		t.Errorf("%d torn bodies were stored", n)
 	}
 }
