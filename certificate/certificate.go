@@ -41,7 +41,9 @@ type Pair struct {
 	using  *tls.Certificate
 	of     [2]stamp // the files that it, or what was refused after it, was read from
 	looked time.Time
-	// problem is why the files, as they were looked at last, are not in use; since then.
+	// problem is why the files, as they were looked at last, are not in use; since
+	// then. Such files are read again at each look: the right to read one, or a
+	// free descriptor, comes without a new time.
 	problem error
 	since   time.Time
 }
@@ -102,7 +104,7 @@ func (p *Pair) current() *tls.Certificate {
 
 func (p *Pair) look() {
 	of, err := p.stamps()
-	if err == nil && of == p.of {
+	if err == nil && of == p.of && p.problem == nil {
 		return
 	}
 	var next *tls.Certificate

@@ -144,3 +144,46 @@ func TestAPairSaysWhatIsWrongWithItsFiles(t *testing.T) {
 	certificatetest.Renew(t, files, "second")
 	wants("")
 }
+
+// A key may become readable without another time or size: by chown or chmod, or
+// once a descriptor is free.
+func TestARefusedPairIsReadAgainThoughItsFilesLookTheSame(t *testing.T) {
+	files, pool := certificatetest.New(t, "first")
+	var log bytes.Buffer
+	pair, err := certificate.Load(files, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificatetest.Renew(t, files, "second")
+	next, err := os.ReadFile(files.Cert)
+	if err != nil || !pool.AppendCertsFromPEM(next) {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(files.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Now().Add(-time.Hour)
+	write := func(text []byte) {
+		// Beside it first, so that no look sees the file with another time.
+		beside := files.Key + ".new"
+		for _, err := range []error{os.WriteFile(beside, text, 0o600), os.Chtimes(beside, at, at), os.Rename(beside, files.Key)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write(bytes.Repeat([]byte("x"), len(key)))
+	limit := time.Now().Add(20 * time.Second)
+	for tick := time.NewTicker(50 * time.Millisecond); !strings.Contains(log.String(), "cannot be used"); <-tick.C {
+		shown(t, pair.Config(), pool)
+		if time.Now().After(limit) {
+			t.Fatal("nothing is logged of a key that cannot be read")
+		}
+	}
+	write(key)
+	becomes(t, pair.Config(), pool, "second")
+	if n := strings.Count(log.String(), "cannot be used"); n != 1 {
+		t.Errorf("one state of the files is told %d times:\n%s", n, log.String())
+	}
+}
