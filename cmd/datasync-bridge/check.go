@@ -30,8 +30,8 @@ named or has passed, rules that split one class of failure over several incident
 keys, a page that a window holds back, and, where there is a store, rules that
 matched nothing of the time --since.
 
---store reads a store or a backup instead, from end to end: damaged pages, rows that
-no commit leaves behind, and the record of deeds. It needs no configuration, changes
+--store reads a store or a backup instead, from end to end: damaged pages, bodies that
+are not what was kept, rows that no commit leaves behind, and the record of deeds. It needs no configuration, changes
 nothing, and may run beside serve.`,
 		Example: `  datasync-bridge check -c config.yaml
   datasync-bridge check --store /backups/bridge-2026-11-26.db

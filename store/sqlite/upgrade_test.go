@@ -20,6 +20,9 @@ import (
 	"datasync-bridge/store"
 )
 
+// hashOfNothing is the SHA-256 of the body {}.
+const hashOfNothing = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
 var upgradedAt = time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
 
 // firstSchema makes a file as the first version of the bridge left it, with a
@@ -36,10 +39,10 @@ func firstSchema(t *testing.T, path string) (before map[string]int) {
 	run(t, db,
 		"UPDATE meta SET epoch = 41",
 		"INSERT INTO sources VALUES (1, 'datasync', 'production', 'webhook', 1)",
-		fmt.Sprintf("INSERT INTO events VALUES (7, 1, %d, randomblob(32), zeroblob(32), 0, 'transaction.failed', 'evt_7', '', 3, NULL)", us),
+		fmt.Sprintf("INSERT INTO events VALUES (7, 1, %d, randomblob(32), x'"+hashOfNothing+"', 0, 'transaction.failed', 'evt_7', '', 3, NULL)", us),
 		"INSERT INTO bodies VALUES (7, x'7b7d')",
 		"INSERT INTO decisions VALUES (7, 'planned', 7, 0, '{}')",
-		fmt.Sprintf("INSERT INTO events VALUES (8, 1, %d, randomblob(32), zeroblob(32), 0, 'transaction.failed', 'evt_8', '', 0, NULL)", us),
+		fmt.Sprintf("INSERT INTO events VALUES (8, 1, %d, randomblob(32), x'"+hashOfNothing+"', 0, 'transaction.failed', 'evt_8', '', 0, NULL)", us),
 		"INSERT INTO bodies VALUES (8, x'7b7d')",
 		"INSERT INTO pending (event) VALUES (8)",
 		fmt.Sprintf(`INSERT INTO incidents VALUES (7, 'production', 'k', 'datasync', 'open', %d, NULL, 5, '{"ID":"%s","MaxMembers":3}')`, us, formatID(incidentID, 7)),
@@ -101,7 +104,7 @@ func thirdSchema(t *testing.T, path string) (before map[string]int) {
 func fourthSchema(t *testing.T, path string) (before map[string]int) {
 	t.Helper()
 	thirdSchema(t, path)
-	return goOn(t, path, 4, "UPDATE bodies SET hash = zeroblob(32) WHERE event = 8")
+	return goOn(t, path, 4, "UPDATE bodies SET hash = x'"+hashOfNothing+"' WHERE event = 8")
 }
 
 func fifthSchema(t *testing.T, path string) (before map[string]int) {

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"datasync-bridge/event"
 	"datasync-bridge/routing/incident"
+	"datasync-bridge/store"
 )
 
 // A sound store passes; each row that no commit leaves behind is found.
@@ -31,6 +33,8 @@ func TestVerifyFindsWhatNoCommitLeavesBehind(t *testing.T) {
 		{"UPDATE deliveries SET turn = 2", "before an earlier one"},
 		{"DELETE FROM timeline", "without a line in their timeline"},
 		{"DELETE FROM sources", "source that is not there"},
+		{"UPDATE bodies SET body = x'00'", "2 bodies that are not what was kept"},
+		{"UPDATE bodies SET hash = zeroblob(32) WHERE event = (SELECT min(event) FROM bodies)", "1 bodies that are not what was kept"},
 	} {
 		t.Run(breaks.found, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "bridge.db")
@@ -81,5 +85,37 @@ func someOfAll(t *testing.T, s *Store) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A page that ends the reading is a finding like any other.
+func TestVerifySaysThatAPageIsDamaged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bridge.db")
+	s := openAt(t, path, nil)
+	for n := range int64(200) {
+		if err := acceptNth(s, n+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const page = 8192
+	at := len(text) / page / 2 * page
+	clear(text[at : at+page])
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenReadOnly(context.Background(), store.Config{SQLite: store.SQLite{Path: path}}.WithDefaults(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close() //nolint:errcheck // only read
+	if v, err := r.Verify(context.Background()); err != nil || len(v.Faults) == 0 {
+		t.Errorf("a store with a page of zeros: %+v (%v), want faults", v, err)
 	}
 }
