@@ -132,7 +132,11 @@ func (c *cli) writePurged(ask incident.Purge, p incident.Purged) error {
 		return err
 	}
 	if len(p.Open) > 0 {
-		fmt.Fprintf(c.out, "\nleft, because something is open or under way: %s\n", strings.Join(p.Open, ", "))
+		named := strings.Join(p.Open, ", ")
+		if more := p.LeftIncidents - len(p.Open); more > 0 {
+			named = fmt.Sprintf("%s and %d more", named, more)
+		}
+		fmt.Fprintf(c.out, "\nleft, because something is open or under way: %s\n", named)
 	}
 	switch {
 	case !ask.Apply:

@@ -157,3 +157,14 @@ rules:
 		t.Error(s.log())
 	}
 }
+
+func TestAPurgeSaysHowManyMoreAreOpenThanItNames(t *testing.T) {
+	for more, want := range map[int]string{0: "in_1, in_2\n", 5: "in_1, in_2 and 5 more\n"} {
+		var out bytes.Buffer
+		c := &cli{streams: streams{out: &out}, output: "table"}
+		err := c.writePurged(incident.Purge{Apply: true}, incident.Purged{LeftIncidents: 2 + more, Open: []string{"in_1", "in_2"}})
+		if err != nil || !strings.Contains(out.String(), "under way: "+want) {
+			t.Errorf("%v\n%s\nwant %q", err, out.String(), want)
+		}
+	}
+}
