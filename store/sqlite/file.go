@@ -70,16 +70,23 @@ func preparePlace(path string) error {
 }
 
 // inspect reads the first page's header, before SQLite may change anything:
-// even opening a file in WAL mode writes beside it. An empty file is new.
+// even opening a file in WAL mode writes beside it. An empty file is new, but not
+// beside a log that holds something: SQLite would empty that.
 func inspect(path string, newest int64) error {
 	f, err := os.Open(path) //nolint:gosec // the operator names the store
+	if errors.Is(err, fs.ErrNotExist) && hasLog(path) {
+		return fmt.Errorf("%w: it is not there, but its log %s-wal is", ErrCorrupt, filepath.Base(path))
+	}
 	if err != nil {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // read only
 	header := make([]byte, 100)
 	n, err := io.ReadFull(f, header)
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF) && hasLog(path):
+		return fmt.Errorf("%w: it is empty, but its log %s-wal is not", ErrCorrupt, filepath.Base(path))
+	case errors.Is(err, io.EOF):
 		return nil
 	}
 	if err != nil || string(header[:16]) != "SQLite format 3\x00" {
@@ -91,6 +98,12 @@ func inspect(path string, newest int64) error {
 	version := int64(binary.BigEndian.Uint32(header[60:]))
 	owner := binary.BigEndian.Uint32(header[68:])
 	return judge(version, owner, newest)
+}
+
+// hasLog reports whether commits may stand in the log beside a file.
+func hasLog(path string) bool {
+	info, err := os.Stat(path + "-wal")
+	return err == nil && info.Size() > 0
 }
 
 // judge tells whether a schema is ours and not from the future. Version 0 is a

@@ -121,6 +121,44 @@ func TestWhatIsRefusedIsLeftAsItWas(t *testing.T) {
 	}
 }
 
+// Whoever lost the file, or all its bytes, may still have the newest events.
+func TestALogWithoutItsFileIsRefusedAndLeftAsItWas(t *testing.T) {
+	for name, lose := range map[string]func(path string) error{
+		"the file is empty": func(path string) error { return os.Truncate(path, 0) },
+		"the file is gone":  os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, path := filepath.Join(t.TempDir(), "bridge.db"), filepath.Join(t.TempDir(), "bridge.db")
+			s := openAt(t, from, nil)
+			if err := acceptNth(s, 1); err != nil {
+				t.Fatal(err)
+			}
+			for _, suffix := range []string{"", "-wal"} { // as a crash would leave them
+				text, err := os.ReadFile(from + suffix)
+				if err == nil {
+					err = os.WriteFile(path+suffix, text, 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			before, err := os.ReadFile(path + "-wal")
+			if err != nil || len(before) == 0 {
+				t.Fatalf("the log has %d bytes (%v)", len(before), err)
+			}
+			if err := lose(path); err != nil {
+				t.Fatal(err)
+			}
+			if err := tryOpen(path); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("open: %v, want %v", err, ErrCorrupt)
+			}
+			if after, err := os.ReadFile(path + "-wal"); err != nil || !bytes.Equal(after, before) {
+				t.Errorf("the log was changed: %d bytes, were %d (%v)", len(after), len(before), err)
+			}
+		})
+	}
+}
+
 func TestReadersSeeAServingStoreAndChangeNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bridge.db")
 	cfg := store.Config{SQLite: store.SQLite{Path: path}}
