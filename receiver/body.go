@@ -27,7 +27,7 @@ type bodies struct {
 }
 
 const (
-	firstBuffer = 4 << 10
+	firstBuffer = 2 << 10
 	keepBuffer  = 64 << 10
 )
 

@@ -134,7 +134,8 @@ func newApp(cfg Config, fault fiber.ErrorHandler) *fiber.App {
 		StreamRequestBody:            true, // nothing is allocated for what is only promised
 		DisablePreParseMultipartForm: true, // a re-written form has another signature
 		BodyLimit:                    int(cfg.BodyLimit),
-		ReadBufferSize:               16 << 10,             // the most that headers may take
+		ReadBufferSize:               8 << 10,              // the most that headers may take; each connection holds it
+		WriteBufferSize:              1 << 10,              // an answer is shorter; each connection holds it
 		Concurrency:                  cfg.Concurrency + 64, // the listener refuses first, in our words
 
 		ReadTimeout:  cfg.ReadTimeout, // the one guard against slow senders
