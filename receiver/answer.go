@@ -35,7 +35,6 @@ var (
 	incomplete     = answer{status: fiber.StatusBadRequest, code: "body_incomplete", hangUp: true}
 	malformed      = answer{status: fiber.StatusBadRequest, code: "malformed_request", hangUp: true}
 	internal       = answer{status: fiber.StatusInternalServerError, code: "internal_error"}
-	noRoom         = answer{status: fiber.StatusServiceUnavailable, code: "busy", retry: time.Second, hangUp: true}
 	busy           = answer{status: fiber.StatusServiceUnavailable, code: "busy", retry: time.Second}
 	storeFull      = answer{status: fiber.StatusServiceUnavailable, code: "store_full", retry: time.Minute}
 	quarantineFull = answer{status: fiber.StatusServiceUnavailable, code: "quarantine_full", retry: time.Minute}

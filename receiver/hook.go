@@ -49,7 +49,7 @@ func (h *hook) take(c *fiber.Ctx) (a answer, eventID string, err error) {
 	}
 	raw, err := s.bodies.read(c.Context().RequestBodyStream(), declared)
 	if err != nil {
-		return unread(err), "", err
+		return unread(err, declared), "", err
 	}
 	defer raw.release()
 	if declared < 0 && ended(c.Context().Conn()) {
@@ -134,20 +134,22 @@ func (h *hook) unauthenticated(c *fiber.Ctx, err error) answer {
 	return unauthenticated(code)
 }
 
+// worthReading is the longest rest of a refused request that is passed over.
+const worthReading = 64 << 10
+
 // skipping is an answer given before the body was read. A short body is passed
 // over and the connection kept; for a long or an endless one it is closed.
 func skipping(a answer, declared int) answer {
-	const worthReading = 64 << 10
 	a.hangUp = declared < 0 || declared > worthReading
 	return a
 }
 
-func unread(err error) answer {
+func unread(err error, declared int) answer {
 	switch {
 	case errors.Is(err, errTooLarge):
 		return tooLarge
 	case errors.Is(err, errNoRoom):
-		return noRoom
+		return skipping(busy, declared) // nothing was lost: a sender that connects anew costs more
 	case errors.Is(err, errSlow):
 		return tooSlow
 	}
