@@ -158,7 +158,16 @@ func (l *lab) overload(ctx context.Context, progress func(string)) error {
 		return err
 	}
 	defer c.stop()
-	progress("open loops: at half, at the capacity's triple, and after it")
+	for round := range l.o.rounds {
+		progress(fmt.Sprintf("round %d of %d: open loops, at half, at the capacity's triple, and after it", round+1, l.o.rounds))
+		if err := l.overloaded(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lab) overloaded(ctx context.Context, c *child) error {
 	top, err := l.measure(ctx, c, load{address: c.address, connections: 512, request: signed})
 	if err != nil {
 		return err
@@ -173,7 +182,7 @@ func (l *lab) overload(ctx context.Context, progress func(string)) error {
 		if err != nil {
 			return err
 		}
-		got.Rung = step.name
+		got.Rung, got.OfCapacity = step.name, got.PerSecond/top.PerSecond
 		l.results = append(l.results, got)
 	}
 	return nil

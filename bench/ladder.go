@@ -27,6 +27,9 @@ type result struct {
 	Peak      int64   `json:"peak_bytes"`      // of the server, since its start
 	// OfBase is the rate as a share of the hmac rung's in the same round.
 	OfBase float64 `json:"of_hmac,omitempty"`
+	// OfCapacity is the rate of an open loop as a share of what a closed one
+	// reached just before.
+	OfCapacity float64 `json:"of_capacity,omitempty"`
 }
 
 // rung is a server to be measured.
@@ -174,14 +177,19 @@ func (l *lab) measure(ctx context.Context, c *child, with load) (result, error) 
 	}
 	warm := with
 	warm.lasting = with.lasting / 10
-	if _, err := warm.fire(ctx); err != nil {
+	guns, err := with.open()
+	if err != nil {
+		return result{}, err
+	}
+	defer guns.close()
+	if _, err := warm.fire(ctx, guns); err != nil {
 		return result{}, err
 	}
 	before, err := usageOf(c.cmd.Process.Pid)
 	if err != nil {
 		return result{}, err
 	}
-	s, err := with.fire(ctx)
+	s, err := with.fire(ctx, guns)
 	if err != nil {
 		return result{}, err
 	}
@@ -206,12 +214,11 @@ func medians(all []result) []result {
 		rung        string
 		connections int
 		stored      int64
-		rate        float64
 	}
 	var order []key
 	by := map[key][]result{}
 	for _, r := range all {
-		k := key{r.Rung, r.Connections, r.Stored, r.Rate}
+		k := key{r.Rung, r.Connections, r.Stored}
 		if by[k] == nil {
 			order = append(order, k)
 		}
@@ -229,11 +236,15 @@ func medians(all []result) []result {
 		m.Generator = median(rs, func(r result) float64 { return r.Generator })
 		m.Disk = median(rs, func(r result) float64 { return r.Disk })
 		m.OfBase = median(rs, func(r result) float64 { return r.OfBase })
+		m.OfCapacity = median(rs, func(r result) float64 { return r.OfCapacity })
+		m.Rate = median(rs, func(r result) float64 { return r.Rate })
+		m.Sent = median(rs, func(r result) float64 { return r.Sent })
 		m.RSS = int64(median(rs, func(r result) float64 { return float64(r.RSS) }))
-		m.Accepted, m.Shed, m.Failed = 0, 0, 0
+		m.Accepted, m.Shed, m.Failed, m.Redials = 0, 0, 0, 0
 		for _, r := range rs {
 			m.Peak = max(m.Peak, r.Peak)
 			m.Accepted, m.Shed, m.Failed = m.Accepted+r.Accepted, m.Shed+r.Shed, m.Failed+r.Failed
+			m.Redials, m.Retry = m.Redials+r.Redials, m.Retry && r.Retry
 			if m.Why == "" {
 				m.Why = r.Why
 			}

@@ -34,13 +34,15 @@ type load struct {
 
 // shot is what came of one load.
 type shot struct {
-	PerSecond float64       `json:"per_second"` // answered 2xx
+	PerSecond float64       `json:"per_second"` // answered 2xx before the end
+	Sent      float64       `json:"sent_per_second"`
 	P50       time.Duration `json:"p50_ns"`
 	P99       time.Duration `json:"p99_ns"`
 	P999      time.Duration `json:"p999_ns"`
 	Accepted  int64         `json:"accepted"`
-	Shed      int64         `json:"shed"`   // answered 503
-	Failed    int64         `json:"failed"` // answered otherwise, or not at all
+	Shed      int64         `json:"shed"`              // answered 503
+	Failed    int64         `json:"failed"`            // answered otherwise, or not at all
+	Redials   int64         `json:"redials,omitempty"` // connections opened anew, since a server closed the one before
 	Why       string        `json:"why,omitempty"`
 	Retry     bool          `json:"-"` // every 503 said Retry-After
 	cpu       time.Duration // of the generator
@@ -49,20 +51,56 @@ type shot struct {
 
 // gun is one connection of a load.
 type gun struct {
-	load      *load
-	conn      net.Conn
-	out, in   []byte
+	load    *load
+	conn    net.Conn
+	until   time.Time // deadline of the connection
+	out, in []byte
+	tally
+}
+
+// tally is what one connection saw in one shot.
+type tally struct {
 	took      []time.Duration
+	punctual  int64 // of these, before the shot's end
 	shed, bad int64
+	redials   int64
 	silent    int64 // 503 without Retry-After
 	why       string
 }
 
+// battery is the connections of a load. They stay open from one shot to the next.
+type battery []*gun
+
+// dialTime bounds opening the connections of one load.
+const dialTime = 30 * time.Second
+
+// open connects, so that no shot has to.
+func (l *load) open() (battery, error) {
+	var b battery
+	deadline := time.Now().Add(dialTime)
+	for range l.connections {
+		g := &gun{load: l, in: make([]byte, 4096)}
+		if err := g.dial(deadline); err != nil {
+			b.close()
+			return nil, err
+		}
+		b = append(b, g)
+	}
+	return b, nil
+}
+
+func (b battery) close() {
+	for _, g := range b {
+		if g.conn != nil {
+			_ = g.conn.Close()
+		}
+	}
+}
+
 // fire runs a load. Its CPU is this process's, which does nothing else then.
-func (l *load) fire(ctx context.Context) (shot, error) {
-	guns := make([]*gun, l.connections)
-	for k := range guns {
-		guns[k] = &gun{load: l, in: make([]byte, 4096)}
+func (l *load) fire(ctx context.Context, guns battery) (shot, error) {
+	for _, g := range guns {
+		g.load, g.tally = l, tally{}
 	}
 	before := ownCPU()
 	began := time.Now()
@@ -77,9 +115,11 @@ func (l *load) fire(ctx context.Context) (shot, error) {
 	wait.Wait()
 	s := shot{elapsed: time.Since(began), cpu: ownCPU() - before, Retry: true}
 	var all []time.Duration
+	var punctual int64
 	for _, g := range guns {
-		all = append(all, g.took...)
+		all, punctual = append(all, g.took...), punctual+g.punctual
 		s.Shed, s.Failed = s.Shed+g.shed, s.Failed+g.bad
+		s.Redials += g.redials
 		s.Retry = s.Retry && g.silent == 0
 		if s.Why == "" {
 			s.Why = g.why
@@ -90,7 +130,8 @@ func (l *load) fire(ctx context.Context) (shot, error) {
 	}
 	slices.Sort(all)
 	s.Accepted = int64(len(all))
-	s.PerSecond = float64(len(all)) / s.elapsed.Seconds()
+	s.PerSecond = float64(punctual) / l.lasting.Seconds()
+	s.Sent = float64(s.Accepted+s.Shed+s.Failed) / l.lasting.Seconds()
 	s.P50, s.P99, s.P999 = all[len(all)/2], all[len(all)*99/100], all[len(all)*999/1000]
 	return s, nil
 }
@@ -105,11 +146,6 @@ func ownCPU() time.Duration {
 
 // run sends until the end. A connection that a server closed is opened anew.
 func (g *gun) run(ctx context.Context, began, end time.Time, next *atomic.Int64) {
-	defer func() {
-		if g.conn != nil {
-			_ = g.conn.Close()
-		}
-	}()
 	for {
 		due := time.Now()
 		if g.load.rate > 0 {
@@ -129,7 +165,11 @@ func (g *gun) run(ctx context.Context, began, end time.Time, next *atomic.Int64)
 		case err != nil:
 			g.fail(err.Error())
 		case status/100 == 2:
-			g.took = append(g.took, time.Since(due))
+			now := time.Now()
+			g.took = append(g.took, now.Sub(due))
+			if now.Before(end) {
+				g.punctual++
+			}
 		case status == 503:
 			g.shed++
 			if !retry {
@@ -165,16 +205,25 @@ func (g *gun) fail(why string) {
 	}
 }
 
+func (g *gun) dial(deadline time.Time) (err error) {
+	g.conn, err = (&net.Dialer{Deadline: deadline}).Dial("tcp", g.load.address)
+	g.until = time.Time{}
+	return err
+}
+
 // exchange is one request and its answer.
 func (g *gun) exchange(deadline time.Time) (status int, retryAfter bool, err error) {
 	if g.conn == nil {
-		d := net.Dialer{Deadline: deadline}
-		if g.conn, err = d.Dial("tcp", g.load.address); err != nil {
+		g.redials++
+		if err := g.dial(deadline); err != nil {
 			return 0, false, err
 		}
+	}
+	if g.until != deadline {
 		if err := g.conn.SetDeadline(deadline); err != nil {
 			return 0, false, err
 		}
+		g.until = deadline
 	}
 	g.out = g.load.request(g.out[:0], g.load.serial.Add(1))
 	if _, err := g.conn.Write(g.out); err != nil && !refusedEarly(err) {

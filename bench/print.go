@@ -47,6 +47,10 @@ func (l *lab) print(to io.Writer, goals []goal) error {
 		if r.Failed > 0 {
 			fmt.Fprintf(to, "%s, %d connections: %d failed, the first: %s\n", r.Rung, r.Connections, r.Failed, r.Why)
 		}
+		if r.Rate > 0 {
+			fmt.Fprintf(to, "%s, %d connections: %.2f of the capacity; %.0f requests/s were due, %.0f were sent; %d connections were opened anew\n",
+				r.Rung, r.Connections, r.OfCapacity, r.Rate, r.Sent, r.Redials)
+		}
 		if r.Shed > 0 && !r.Retry {
 			fmt.Fprintf(to, "%s, %d connections: a 503 without Retry-After\n", r.Rung, r.Connections)
 		}

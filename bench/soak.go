@@ -23,9 +23,14 @@ func (l *lab) soak(ctx context.Context, pager string, to io.Writer) error {
 	fmt.Fprintf(to, "%8s  %10s  %8s  %8s  %8s  %8s\n", "after", "accepted", "planned", "p99 ms", "RSS MB", "peak MB")
 	began := time.Now()
 	var accepted int64
+	s := load{address: c.address, connections: 32, lasting: slice, rate: l.o.soakRate, request: signed, serial: &l.serial}
+	guns, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer guns.close()
 	for time.Since(began) < l.o.soak && ctx.Err() == nil {
-		s := load{address: c.address, connections: 32, lasting: slice, rate: l.o.soakRate, request: signed, serial: &l.serial}
-		got, err := s.fire(ctx)
+		got, err := s.fire(ctx, guns)
 		if err != nil {
 			return err
 		}
