@@ -226,10 +226,10 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	if s.pair != nil {
 		ln = s.pair.Listen(ln)
 	}
-	taken := newListener(ln, s.connections, s.pair != nil)
-	defer taken.refusals.Wait()
 	served := make(chan error, 1)
-	go func() { served <- s.app.Listener(taken) }()
+	d := openDoor(ln, s.connections, s.pair != nil, func() { s.observe(Answered{Code: busy.code}) })
+	defer d.end()
+	go func() { served <- s.app.Listener(d) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", ln.Addr(), stopped(err))
@@ -242,6 +242,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	if err := <-served; err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	}
+	d.end() // who waits to be let in is refused now
 	err := s.app.ShutdownWithTimeout(s.patience)
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("shut the listener down: %w", err)

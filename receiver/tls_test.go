@@ -97,8 +97,12 @@ func TestAFloodAboveTheLimitIsEndedAtOnce(t *testing.T) {
 		t.Fatalf("health: %d", status)
 	}
 	began := time.Now()
-	for range 300 { // more than are told at one time
-		if status, closes := b.status(b.dial("")); status != http.StatusServiceUnavailable || !closes {
+	flood := make([]net.Conn, 300) // more than are told at one time
+	for k := range flood {
+		flood[k] = b.dial("")
+	}
+	for _, conn := range flood {
+		if status, closes := b.status(conn); status != http.StatusServiceUnavailable || !closes {
 			t.Fatalf("%d (closes: %v), want 503 and the end", status, closes)
 		}
 	}
