@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -58,9 +59,10 @@ remediations:
 		t.Errorf("serve ended with %d", code)
 	}
 	said["the log"] = s.log()
+	said["a crash"] = crashOf(t, path, body)
 	// What is searched must be the talk of failures, or nothing is shown.
 	for where, words := range map[string]string{
-		"the log": "invalid_auth", "/metrics": "bridge_deliveries_dead", "deliveries": "connection refused", "send-test gone": "404",
+		"the log": "invalid_auth", "/metrics": "bridge_deliveries_dead", "deliveries": "connection refused", "send-test gone": "404", "a crash": "goroutine ",
 		"send-test pager": "no such key",
 	} {
 		if !strings.Contains(said[where], words) {
@@ -78,6 +80,24 @@ remediations:
 			}
 		}
 	}
+}
+
+// crashOf is what a bridge says that dies in the worst way, with a request in hand.
+func crashOf(t *testing.T, path string, body []byte) string {
+	t.Helper()
+	crash := bridgeCommand(t.Context(), "serve", "-c", path, "--log-format", "json", "--log-level", "debug")
+	crash.Env = append(crash.Env, "GOTRACEBACK=all")
+	s := startProcess(t, crash)
+	s.config = path
+	s.refusedWith(body, sign([]byte("other")))
+	if again, err := post(hurried, s.public, body); err != nil || again.Code != "duplicate" {
+		t.Errorf("the event again: %v, %v", again, err)
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	<-s.ended
+	return s.log()
 }
 
 // allThatIsSaid gathers what the admin listener answers and the commands print,
