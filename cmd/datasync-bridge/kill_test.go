@@ -337,10 +337,9 @@ func pagerStory(t *testing.T, store *sqlite.Store, key string) string {
 
 // checkRepeats counts what Slack got twice: a call whose answer was lost may be
 // repeated, and then says so.
-func checkRepeats(t *testing.T, far *farSide) {
+func checkRepeats(t *testing.T, far *farSide) (repeats int) {
 	t.Helper()
 	posted := map[string]int{}
-	repeats := 0
 	for _, m := range far.slack.Messages(testChannel) {
 		first := string(m.Blocks)
 		if len(m.Earlier) > 0 { // an edit brings its own id
@@ -360,6 +359,7 @@ func checkRepeats(t *testing.T, far *farSide) {
 		}
 	}
 	t.Logf("%d Slack messages, %d of them repeats, each marked", len(posted)+repeats, repeats)
+	return repeats
 }
 
 var deliveryInBlock = regexp.MustCompile(`"block_id":"(dl_[0-9a-v]+)`)

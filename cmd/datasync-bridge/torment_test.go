@@ -99,6 +99,7 @@ type weather struct {
 	rng    *rand.Rand
 	mood   int // index of moods, or one more for any of them
 	faults int
+	acted  int // of these, calls that did what was asked, and did not say so
 }
 
 func newWeather(seed, salt uint64) *weather { return &weather{rng: rand.New(rand.NewPCG(seed, salt))} }
@@ -126,7 +127,11 @@ func (w *weather) fault(int, *http.Request) standin.Fault {
 		return standin.Fault{}
 	}
 	w.faults++
-	return moods[mood](w.rng)
+	f := moods[mood](w.rng)
+	if f.Acted {
+		w.acted++
+	}
+	return f
 }
 
 // clock is the file that sets the time of the processes.

@@ -364,7 +364,8 @@ func (x *torture) end() {
 	}
 	checkEvents(x.t, store, x.far, x.tr)
 	checkPages(x.t, store, x.far)
-	checkRepeats(x.t, x.far)
+	x.counts["Slack messages that repeat one, each marked"] = checkRepeats(x.t, x.far)
+	x.counts["Slack calls that acted and were not answered so"] = x.slack.acted
 	x.counts["events answered 2xx"] = len(x.tr.accepted)
 	x.counts["posts without an answer or refused"] = x.tr.silences
 	x.counts["calls to Slack"] = len(x.far.slack.Requests())
