@@ -38,19 +38,54 @@ func manyRules(n int) []Rule {
 	return rules
 }
 
+// flatRules are n rules that each ask one field for one value, as the flat
+// routes do by which Alertmanager is measured (tools/routes); the one in the
+// middle applies to failure().
+func flatRules(n int, stop bool) []Rule {
+	rules := make([]Rule, n)
+	for i := range rules {
+		partner := fmt.Sprintf("par_%05d", i)
+		if i == n/2 {
+			partner = "par_7h2k9"
+		}
+		rules[i] = Rule{
+			Name: fmt.Sprintf("rule-%d", i), Notify: []string{"archive"}, Stop: stop,
+			Match: Match{event.PartnerID: partner},
+		}
+	}
+	return rules
+}
+
+// BenchmarkFlat has rules that stop, as routes with continue: false do, and
+// rules as they are by default, of which every one that matches counts.
+func BenchmarkFlat(b *testing.B) {
+	for _, stop := range []bool{true, false} {
+		for _, n := range []int{10, 1_000, 10_000} {
+			b.Run(fmt.Sprintf("stop=%t/rules=%d", stop, n), func(b *testing.B) {
+				match(b, table(b, config(flatRules(n, stop)...)), 1)
+			})
+		}
+	}
+}
+
 func BenchmarkMatch(b *testing.B) {
 	for _, n := range []int{10, 1_000, 10_000} {
 		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
-			tab, ev := table(b, config(manyRules(n)...)), failure()
-			tab.Decide(ev)
-			b.ReportAllocs()
-			for b.Loop() {
-				e := evaluation{table: tab, ev: &ev, values: make([]resolved, len(tab.paths))}
-				if o := e.rules(); len(o.matched) != max(1, n/1000) {
-					b.Fatalf("%d rules matched", len(o.matched))
-				}
-			}
+			match(b, table(b, config(manyRules(n)...)), max(1, n/1000))
 		})
+	}
+}
+
+// match asks the rules alone, as Alertmanager's Route.Match asks its routes.
+func match(b *testing.B, tab *Table, want int) {
+	ev := failure()
+	tab.Decide(ev)
+	b.ReportAllocs()
+	for b.Loop() {
+		e := evaluation{table: tab, ev: &ev, values: make([]resolved, len(tab.paths))}
+		if o := e.rules(); len(o.matched) != want {
+			b.Fatalf("%d rules matched", len(o.matched))
+		}
 	}
 }
 
