@@ -82,9 +82,11 @@ func match(b *testing.B, tab *Table, want int) {
 	tab.Decide(ev)
 	b.ReportAllocs()
 	for b.Loop() {
-		e := evaluation{table: tab, ev: &ev, values: make([]resolved, len(tab.paths))}
-		if o := e.rules(); len(o.matched) != want {
-			b.Fatalf("%d rules matched", len(o.matched))
+		var values [fewPaths]resolved
+		var matched [fewMatches]*rule
+		e := evaluation{table: tab, ev: &ev, values: tab.values(values[:])}
+		if got, _ := e.rules(matched[:0]); len(got) != want {
+			b.Fatalf("%d rules matched", len(got))
 		}
 	}
 }

@@ -12,19 +12,18 @@ import (
 const byDefaults = "defaults"
 
 // compose puts a decision together from the rules that matched.
-func (e *evaluation) compose(d *incident.Decision, o outcome) {
+func (e *evaluation) compose(d *incident.Decision, matched []*rule) {
 	t := e.table
-	d.Errors = o.errors
 	var group Group
 	handled := false
 	// Sized at once: growing them is what a decision with many rules would pay for.
-	if len(o.matched) > 0 {
-		d.Rules = make([]incident.MatchedRule, 0, len(o.matched))
+	if len(matched) > 0 {
+		d.Rules = make([]incident.MatchedRule, 0, len(matched))
 	}
-	for i, r := range o.matched {
+	for i, r := range matched {
 		d.Rules = append(d.Rules, incident.MatchedRule{Name: r.Name, Line: r.Line, Stop: r.Stop || r.Drop, Copy: r.Copy})
 		for _, name := range r.Notify {
-			d.Notifiers = route(d.Notifiers, name, r.Name, r.window, len(o.matched)-i)
+			d.Notifiers = route(d.Notifiers, name, r.Name, r.window, len(matched)-i)
 		}
 		handled = handled || !r.Copy && len(r.Notify) > 0
 		group = group.or(r.Group)
@@ -33,21 +32,21 @@ func (e *evaluation) compose(d *incident.Decision, o outcome) {
 			e.drop(d, r)
 		}
 	}
-	e.severity(d, o.matched)
+	e.severity(d, matched)
 	e.group(d, group.or(t.defaults.Group))
 	if d.DroppedBy != "" {
 		return
 	}
-	if !handled || len(o.errors) > 0 {
+	if !handled || len(d.Errors) > 0 {
 		for _, name := range t.defaults.Notify {
 			d.Notifiers = route(d.Notifiers, name, byDefaults, nil, 1)
 		}
-		d.Reasons = append(d.Reasons, whyDefaults(o))
+		d.Reasons = append(d.Reasons, whyDefaults(d, matched))
 	}
 	if d.Effect != event.Note { // a note has no incident to escalate or repair
-		consequences(d, o.matched)
+		consequences(d, matched)
 	}
-	e.wordedBy(d, o.matched)
+	e.wordedBy(d, matched)
 	if why := quietBecause(d.Effect, e.ev); why != "" {
 		t.quiet(d, why)
 	}
@@ -68,11 +67,11 @@ func (e *evaluation) drop(d *incident.Decision, r *rule) {
 	}
 }
 
-func whyDefaults(o outcome) string {
+func whyDefaults(d *incident.Decision, matched []*rule) string {
 	switch {
-	case len(o.errors) > 0:
+	case len(d.Errors) > 0:
 		return "defaults.notify is told too, because a condition failed"
-	case len(o.matched) == 0:
+	case len(matched) == 0:
 		return "no rule matched, so defaults.notify is told"
 	}
 	return "no rule that matched handles it (copy, or no notify), so defaults.notify is told"

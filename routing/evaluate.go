@@ -13,10 +13,9 @@ type evaluation struct {
 	table  *Table
 	ev     *event.Event
 	values []resolved
-	// env is what conditions see, built when the first of them is reached;
-	// envData reports that it holds the raw payload.
-	env     map[string]any
-	envData bool
+	// seen is what conditions see, nil until the first of them is reached. It
+	// is behind a pointer because it escapes, and values then need not.
+	seen *seen
 	// trace takes notes; nil for none.
 	trace *Trace
 }
@@ -27,25 +26,36 @@ type resolved struct {
 	done bool
 }
 
-// outcome is what the rules said, before it is put together.
-type outcome struct {
-	matched []*rule
-	// errors are conditions that failed.
-	errors []string
-	// stopped is the rule that ended the search, nil for none.
-	stopped *rule
+// fewPaths and fewMatches are of how many paths and rules an evaluation keeps
+// track without allocating.
+const fewPaths, fewMatches = 8, 16
+
+// values has room for what all paths hold: the one that it is given, of which
+// nothing was used yet, if that suffices.
+func (t *Table) values(room []resolved) []resolved {
+	if len(t.paths) <= len(room) {
+		return room[:len(t.paths)]
+	}
+	return make([]resolved, len(t.paths))
+}
+
+// seen is what conditions see of an event; data reports that the raw payload is
+// among it.
+type seen struct {
+	env  map[string]any
+	data bool
 }
 
 // Decide says who must know of an event and why. It is pure: the same event and
 // table give the same decision. Outcome, Incident and At are left to the plan.
 func (t *Table) Decide(ev event.Event) incident.Decision {
-	e := evaluation{table: t, ev: &ev}
+	var values [fewPaths]resolved
+	e := evaluation{table: t, ev: &ev, values: t.values(values[:])}
 	return e.run()
 }
 
 func (e *evaluation) run() incident.Decision {
 	t := e.table
-	e.values = make([]resolved, len(t.paths))
 	effect, routed, why := t.effect(e.ev)
 	d := incident.Decision{Config: t.names.Hash, Effect: effect, Type: e.ev.Type, Class: e.ev.Class}
 	if why != "" {
@@ -55,7 +65,10 @@ func (e *evaluation) run() incident.Decision {
 	if !routed {
 		return d
 	}
-	e.compose(&d, e.rules())
+	var room [fewMatches]*rule
+	matched, failures := e.rules(room[:0])
+	d.Errors = failures
+	e.compose(&d, matched)
 	e.causes(&d)
 	return d
 }
@@ -139,35 +152,32 @@ func (e *evaluation) all(conditions []condition) bool {
 //
 // Every matching rule counts, because an operator reads the file from the top
 // and expects each line that fits to apply; the first one that stops is the
-// last one looked at.
-func (e *evaluation) rules() outcome {
-	var o outcome
+// last one looked at. They are appended to matched; failures are conditions
+// that failed.
+func (e *evaluation) rules(matched []*rule) (_ []*rule, failures []string) {
+	var stopped *rule
 	var buffer [64]int32
-	candidates := e.candidates(buffer[:0])
-	for at, i := range candidates {
+	for _, i := range e.candidates(buffer[:0]) {
 		r := &e.table.rules[i]
-		if o.stopped != nil {
-			e.trace.skipped(r, o.stopped)
+		if stopped != nil {
+			e.trace.skipped(r, stopped)
 			continue
 		}
 		holds, err := e.matches(r)
 		if err != nil {
-			o.errors = append(o.errors, fmt.Sprintf("%s: when: %v", r, err))
+			failures = append(failures, fmt.Sprintf("%s: when: %v", r, err))
 		}
 		if !holds {
 			continue
 		}
-		if o.matched == nil {
-			o.matched = make([]*rule, 0, min(len(candidates)-at, 16))
-		}
-		o.matched = append(o.matched, r)
+		matched = append(matched, r)
 		if r.Stop || r.Drop {
-			if o.stopped = r; e.trace == nil {
+			if stopped = r; e.trace == nil {
 				break
 			}
 		}
 	}
-	return o
+	return matched, failures
 }
 
 // candidates are the rules to try: those that the index names, or all of them
@@ -198,11 +208,11 @@ func (e *evaluation) when(r *rule) (bool, error) {
 	if r.when == nil {
 		return true, nil
 	}
-	if e.env == nil {
-		e.env = whenEnv(e.ev)
+	if e.seen == nil {
+		e.seen = &seen{env: whenEnv(e.ev)}
 	}
-	if r.when.data && !e.envData {
-		e.env["data"], e.envData = whenData(e.ev.Data), true
+	if r.when.data && !e.seen.data {
+		e.seen.env["data"], e.seen.data = whenData(e.ev.Data), true
 	}
-	return r.when.run(e.env)
+	return r.when.run(e.seen.env)
 }

@@ -76,11 +76,26 @@ func TestAnOperationsRulesDecideAsTheyRead(t *testing.T) {
 func TestTheIndexAsksOnlyRulesThatCouldMatch(t *testing.T) {
 	for _, n := range []int{10, 1_000, 10_000} {
 		tab, ev := table(t, config(manyRules(n)...)), failure()
-		e := evaluation{table: tab, ev: &ev, values: make([]resolved, len(tab.paths))}
+		e := evaluation{table: tab, ev: &ev, values: tab.values(nil)}
 		asked := tab.ruleIndex.candidates(&e, nil)
 		if most := 2 * max(1, n/1000); len(asked) > most {
 			t.Errorf("of %d rules %d are asked, want at most %d", n, len(asked), most)
 		}
+	}
+}
+
+func TestMatchingFewRulesAllocatesNothing(t *testing.T) {
+	tab, ev := table(t, config(manyRules(1_000)...)), failure()
+	n := testing.AllocsPerRun(100, func() {
+		var values [fewPaths]resolved
+		var room [fewMatches]*rule
+		e := evaluation{table: tab, ev: &ev, values: tab.values(values[:])}
+		if matched, _ := e.rules(room[:0]); len(matched) != 1 {
+			t.Fatalf("%d rules matched", len(matched))
+		}
+	})
+	if n != 0 {
+		t.Errorf("%.0f allocations", n)
 	}
 }
 

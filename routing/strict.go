@@ -13,7 +13,7 @@ var known = []string{"type", "class", "severity", event.ErrorCategory}
 // Could returns the rules, by place in the file, that could match some event of
 // the type, class and category of this one, whatever else they ask for.
 func (t *Table) Could(ev event.Event) []int {
-	e := evaluation{table: t, ev: &ev, values: make([]resolved, len(t.paths))}
+	e := evaluation{table: t, ev: &ev, values: t.values(nil)}
 	e.defaultSeverity()
 	var could []int
 	for i := range t.rules {

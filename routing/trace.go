@@ -50,7 +50,7 @@ type KeyTrace struct {
 // Trace evaluates like Decide, and takes notes of every rule and key.
 func (t *Table) Trace(ev event.Event) Trace {
 	trace := Trace{}
-	e := evaluation{table: t, ev: &ev, trace: &trace}
+	e := evaluation{table: t, ev: &ev, values: t.values(nil), trace: &trace}
 	trace.Decision = e.run()
 	return trace
 }
