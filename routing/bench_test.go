@@ -39,7 +39,7 @@ func manyRules(n int) []Rule {
 }
 
 // flatRules are n rules that each ask one field for one value, as the flat
-// routes do by which Alertmanager is measured (tools/routes); the one in the
+// routes do by which Alertmanager is measured (tools/matching); the one in the
 // middle applies to failure().
 func flatRules(n int, stop bool) []Rule {
 	rules := make([]Rule, n)
