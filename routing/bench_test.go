@@ -83,7 +83,7 @@ func match(b *testing.B, tab *Table, want int) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var values [fewPaths]resolved
-		var matched [fewMatches]*rule
+		var matched [fewRules]*rule
 		e := evaluation{table: tab, ev: &ev, values: tab.values(values[:])}
 		if got, _ := e.rules(matched[:0]); len(got) != want {
 			b.Fatalf("%d rules matched", len(got))

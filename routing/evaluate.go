@@ -26,9 +26,9 @@ type resolved struct {
 	done bool
 }
 
-// fewPaths and fewMatches are of how many paths and rules an evaluation keeps
+// fewPaths and fewRules are of how many paths and rules an evaluation keeps
 // track without allocating.
-const fewPaths, fewMatches = 8, 16
+const fewPaths, fewRules = 8, 16
 
 // values has room for what all paths hold: the one that it is given, of which
 // nothing was used yet, if that suffices.
@@ -65,7 +65,7 @@ func (e *evaluation) run() incident.Decision {
 	if !routed {
 		return d
 	}
-	var room [fewMatches]*rule
+	var room [fewRules]*rule
 	matched, failures := e.rules(room[:0])
 	d.Errors = failures
 	e.compose(&d, matched)
@@ -156,7 +156,7 @@ func (e *evaluation) all(conditions []condition) bool {
 // that failed.
 func (e *evaluation) rules(matched []*rule) (_ []*rule, failures []string) {
 	var stopped *rule
-	var buffer [64]int32
+	var buffer [fewRules]int32
 	for _, i := range e.candidates(buffer[:0]) {
 		r := &e.table.rules[i]
 		if stopped != nil {

@@ -88,7 +88,7 @@ func TestMatchingFewRulesAllocatesNothing(t *testing.T) {
 	tab, ev := table(t, config(manyRules(1_000)...)), failure()
 	n := testing.AllocsPerRun(100, func() {
 		var values [fewPaths]resolved
-		var room [fewMatches]*rule
+		var room [fewRules]*rule
 		e := evaluation{table: tab, ev: &ev, values: tab.values(values[:])}
 		if matched, _ := e.rules(room[:0]); len(matched) != 1 {
 			t.Fatalf("%d rules matched", len(matched))

@@ -130,8 +130,15 @@ func (ix *index) candidates(e *evaluation, to []int32) []int32 {
 	to = append(to, ix.always...)
 	for i := range ix.slots {
 		s := &ix.slots[i]
-		e.value(s.slot).any(func(v value) bool {
-			to = s.find(v, to)
+		v := e.value(s.slot)
+		if v.kind == isText { // most are: that needs no copies
+			to = s.find(v.text, to)
+			continue
+		}
+		v.any(func(v value) bool {
+			if v.kind == isText {
+				to = s.find(v.text, to)
+			}
 			return false
 		})
 	}
@@ -148,16 +155,13 @@ func (ix *index) candidates(e *evaluation, to []int32) []int32 {
 	return to
 }
 
-func (s *slotIndex) find(v value, to []int32) []int32 {
-	if v.kind != isText {
-		return to
-	}
-	to = append(to, s.exact[v.text]...)
+func (s *slotIndex) find(text string, to []int32) []int32 {
+	to = append(to, s.exact[text]...)
 	for _, n := range s.lengths {
-		if n > len(v.text) {
+		if n > len(text) {
 			break
 		}
-		to = append(to, s.prefix[v.text[:n]]...)
+		to = append(to, s.prefix[text[:n]]...)
 	}
 	return to
 }

@@ -24,10 +24,10 @@ const (
 // value is what a path holds in one event, sorted out once.
 type value struct {
 	kind kind
+	flag bool
 	// text is the text, or a number as it was written.
 	text string
 	num  float64
-	flag bool
 	// list is a []string or a []any. Its elements are sorted out one by one,
 	// because a payload may hold very many.
 	list any
