@@ -128,8 +128,8 @@ func (e *evaluation) defaultSeverity() (event.Severity, string) {
 	t := e.table
 	var buffer [32]int32
 	for _, i := range t.severityIndex.candidates(e, buffer[:0]) {
-		s := &t.severity[i]
-		if e.all(s.conditions) {
+		if e.all(t.severityIndex.rest[i]) {
+			s := &t.severity[i]
 			e.ev.Severity = s.Severity
 			return s.Severity, t.severityFrom[i]
 		}
@@ -163,7 +163,7 @@ func (e *evaluation) rules(matched []*rule) (_ []*rule, failures []string) {
 			e.trace.skipped(r, stopped)
 			continue
 		}
-		holds, err := e.matches(r)
+		holds, err := e.matches(i)
 		if err != nil {
 			failures = append(failures, fmt.Sprintf("%s: when: %v", r, err))
 		}
@@ -194,11 +194,12 @@ func (e *evaluation) candidates(to []int32) []int32 {
 
 // matches reports whether a rule matches. An error is a condition that failed,
 // which is a rule that did not match.
-func (e *evaluation) matches(r *rule) (bool, error) {
+func (e *evaluation) matches(i int32) (bool, error) {
+	r := &e.table.rules[i]
 	if e.trace != nil {
 		return e.trace.matches(e, r)
 	}
-	if !e.all(r.conditions) {
+	if !e.all(e.table.ruleIndex.rest[i]) {
 		return false, nil
 	}
 	return e.when(r)

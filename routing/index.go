@@ -11,6 +11,8 @@ import (
 type index struct {
 	slots  []slotIndex
 	always []int32
+	// rest are the conditions of each rule that its being found leaves to ask.
+	rest [][]condition
 }
 
 // slotIndex finds rules by what one path holds.
@@ -39,9 +41,9 @@ func newIndex(rules [][]condition) index {
 			}
 		}
 	}
-	var ix index
+	ix := index{rest: slices.Clone(rules)}
 	for n, conditions := range rules {
-		best, cost := []lookup(nil), 0
+		best, cost, key := []lookup(nil), 0, 0
 		for i := range conditions {
 			ls := conditions[i].lookups()
 			worst := 0
@@ -49,11 +51,14 @@ func newIndex(rules [][]condition) index {
 				worst = max(worst, shared[l])
 			}
 			if ls != nil && (best == nil || worst < cost) {
-				best, cost = ls, worst
+				best, cost, key = ls, worst, i
 			}
 		}
 		if best == nil {
 			ix.always = append(ix.always, int32(n))
+		}
+		if best != nil && conditions[key].provedBy(best) {
+			ix.rest[n] = slices.Concat(conditions[:key], conditions[key+1:])
 		}
 		for _, l := range best {
 			ix.add(l, int32(n))
@@ -96,6 +101,12 @@ func (c *condition) lookups() []lookup {
 		}
 	}
 	return nil
+}
+
+// provedBy reports whether the condition holds wherever one of its lookups is
+// found: it asks for one of these texts, and for nothing else.
+func (c *condition) provedBy(lookups []lookup) bool {
+	return len(c.tests) == 1 && !slices.ContainsFunc(lookups, func(l lookup) bool { return l.prefix })
 }
 
 func (o *oneOf) lookups(slot int) []lookup {
