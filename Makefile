@@ -51,6 +51,7 @@ bench: build ## the ladder, in about eight minutes and 4 GB of disk, then each r
 	go build -o bin/bench ./bench
 	bin/bench $(BENCHFLAGS)
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...
+	go -C tools/matching run .
 
 torture: ## real processes killed, starved and lied to for TORTURE (30m), then judged
 	BRIDGE_TORTURE=$(TORTURE) go test -count=1 -timeout 0 -run '^TestTorture$$' -v ./cmd/datasync-bridge

@@ -37,28 +37,29 @@ func main() {
 	testing.Init()
 	rounds := flag.Int("rounds", 15, "alternating rounds, of which the quickest counts")
 	flag.Parse()
+	if err := run(*rounds); err != nil {
+		fmt.Fprintln(os.Stderr, "matching:", err)
+		os.Exit(1)
+	}
+}
+
+// run builds the bridge's benchmarks and compares them with Alertmanager.
+func run(rounds int) error {
 	if err := flag.Set("test.benchtime", round); err != nil {
-		fail(err)
+		return err
 	}
 	dir, err := os.MkdirTemp("", "matching")
 	if err != nil {
-		fail(err)
+		return err
 	}
 	defer os.RemoveAll(dir)
 	bridge := filepath.Join(dir, "routing.test")
 	build := exec.Command("go", "test", "-c", "-o", bridge, "./routing")
 	build.Dir, build.Stdout, build.Stderr = filepath.Join("..", ".."), os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
-		fail(fmt.Errorf("build the bridge's benchmarks: %w", err))
+		return fmt.Errorf("build the bridge's benchmarks: %w", err)
 	}
-	if err := compare(bridge, *rounds); err != nil {
-		fail(err)
-	}
-}
-
-func fail(err error) {
-	fmt.Fprintln(os.Stderr, "matching:", err)
-	os.Exit(1)
+	return compare(bridge, rounds)
 }
 
 // compare prints a line for each size: with routes that end the search (the
