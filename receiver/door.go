@@ -12,9 +12,8 @@ import (
 
 const (
 	// doorTime is how long a connection above the limit waits for another to
-	// leave. It adds to the time until an answer, which is to stay below a second;
-	// the shortest patience known of a sender is three.
-	doorTime = time.Second / 2
+	// leave. Every sender known waits at least three seconds for an answer.
+	doorTime = time.Second
 	// crampedTime is a pause when the system has no descriptors left: connections
 	// that end give some back.
 	crampedTime = 50 * time.Millisecond
@@ -29,7 +28,7 @@ const (
 // full too, is answered in the words of the answer table, and closed.
 //
 // A sender that is refused at once connects anew at once, which costs the
-// bridge more than a request does; having waited, it comes twice a second.
+// bridge more than a request does; having waited, it comes back once a second.
 type door struct {
 	net.Listener
 	tls     bool // Listener speaks it

@@ -227,7 +227,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		ln = s.pair.Listen(ln)
 	}
 	served := make(chan error, 1)
-	d := openDoor(ln, s.connections, s.pair != nil, func() { s.observe(Answered{Code: busy.code}) })
+	d := openDoor(ln, s.connections, s.pair != nil, s.crowded)
 	defer d.end()
 	go func() { served <- s.app.Listener(d) }()
 	select {
@@ -248,6 +248,13 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("shut the listener down: %w", err)
 	}
 	return nil
+}
+
+// crowded tells of a connection that was refused because too many are open. No
+// handler ever sees it.
+func (s *Server) crowded() {
+	s.observe(Answered{Code: busy.code})
+	s.rejected.fault("", busy, "none", errors.New("too many connections are open; see server.concurrency"))
 }
 
 // Certificate is what the listener shows, nil for plain HTTP.
