@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 )
@@ -26,14 +27,22 @@ const (
 // is none. It is the bridge's only way into a payload, so that acceptance,
 // normalization and rules cannot read one body in two ways: the first of two
 // equal keys wins, and invalid UTF-8 becomes U+FFFD, in keys as in values.
-func read(body []byte) (root gjson.Result, cause string) {
+func read(body []byte) (root gjson.Result, cause string) { return readBy(gjson.ParseBytes, body) }
+
+// readInPlace is read without a copy: what comes of it is good only for as long
+// as the body stays as it is.
+func readInPlace(body []byte) (root gjson.Result, cause string) {
+	return readBy(func(b []byte) gjson.Result { return gjson.Parse(unsafe.String(unsafe.SliceData(b), len(b))) }, body)
+}
+
+func readBy(parse func([]byte) gjson.Result, body []byte) (root gjson.Result, cause string) {
 	if tooNested(body) {
 		return root, tooDeep
 	}
 	if !gjson.ValidBytes(body) {
 		return root, notJSON
 	}
-	root = gjson.ParseBytes(body)
+	root = parse(body)
 	if !root.IsObject() {
 		return root, notObject
 	}

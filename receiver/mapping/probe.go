@@ -11,7 +11,9 @@ import (
 // maxType bounds a type's name; longer ones are quarantined.
 const maxType = 200
 
-// Probe is what acceptance needs of a body.
+// Probe is what acceptance needs of a body. It looks into the bytes that it was
+// made of, so they must stay as they are for as long as it is asked; what it has
+// answered is its own.
 type Probe struct {
 	// Type is the type as sent; "" when quarantined.
 	Type string
@@ -38,7 +40,7 @@ func (m *Mapping) Probe(body []byte) (Probe, error) {
 	if body == nil {
 		return Probe{}, errors.New("probe: no body")
 	}
-	root, cause := read(body)
+	root, cause := readInPlace(body)
 	p := Probe{Quarantine: cause, mapping: m}
 	if cause != "" {
 		return p, nil
@@ -60,6 +62,7 @@ func (m *Mapping) Probe(body []byte) (Probe, error) {
 	look(envelopeType, func(v any) bool { p.Type, _ = v.(string); return p.Type != "" })
 	p.Sandbox = sandbox(look)
 	p.Type, p.Quarantine = usable(p.Type)
+	p.Type = strings.Clone(p.Type)
 	return p, nil
 }
 
@@ -97,7 +100,7 @@ func (p Probe) ID() string {
 // written. Null, empty, booleans and structures are "".
 func (p Probe) At(at Path) string {
 	if r, ok := p.find(at); ok {
-		return asText(scalar(r))
+		return strings.Clone(asText(scalar(r)))
 	}
 	return ""
 }

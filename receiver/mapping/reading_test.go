@@ -139,6 +139,24 @@ func alike(t fataler, m *mapping.Mapping, body string) {
 	}
 }
 
+func TestWhatAProbeHasAnsweredOutlivesTheBody(t *testing.T) {
+	m := twoReadings(t)
+	for _, id := range []string{`"evt_1"`, `12345`} {
+		body := []byte(`{"id":` + id + `,"type":"transaction.failed"}`)
+		p, err := m.Probe(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind, got := p.Type, p.ID()
+		for i := range body {
+			body[i] = 'x' // a pooled buffer's next request
+		}
+		if kind != "transaction.failed" || got != strings.Trim(id, `"`) {
+			t.Errorf("type %q and id %q, want transaction.failed and %s", kind, got, id)
+		}
+	}
+}
+
 func FuzzReadings(f *testing.F) {
 	for _, s := range samples(f) {
 		f.Add(string(s.Body))
