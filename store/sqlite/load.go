@@ -22,7 +22,7 @@ const (
 // Load reads what a plan must know, at one moment. Its cost depends on what is
 // listed and matched, not on how many members an incident has.
 func (s *Store) Load(ctx context.Context, q incident.Query) (v incident.View, err error) {
-	err = s.read(ctx, "the view of a plan", func(r reader) error {
+	err = s.brisk(ctx, "the view of a plan", func(ctx context.Context, r reader) error {
 		v, err = load(ctx, r, q)
 		return err
 	})

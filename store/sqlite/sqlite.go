@@ -245,3 +245,22 @@ func (s *Store) read(ctx context.Context, what string, run func(reader) error) e
 	}
 	return nil
 }
+
+// brisk is read for what cannot take long, and so need not be interrupted: to
+// watch for that would cost a goroutine for each query.
+func (s *Store) brisk(ctx context.Context, what string, run func(context.Context, reader) error) error {
+	conn, err := s.reads.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", what, err)
+	}
+	defer conn.Close() //nolint:errcheck // it goes back to the pool
+	ctx = context.WithoutCancel(ctx)
+	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
+		return fmt.Errorf("read %s: %w", what, err)
+	}
+	defer conn.ExecContext(ctx, "ROLLBACK") //nolint:errcheck // nothing was written
+	if err := run(ctx, conn); err != nil {
+		return fmt.Errorf("read %s: %w", what, err)
+	}
+	return nil
+}
