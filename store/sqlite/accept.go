@@ -23,8 +23,36 @@ type accept struct {
 	in      event.Received
 	receipt event.Receipt
 	err     error
-	refused error // by a bound on what the store holds
-	done    chan struct{}
+	refused error         // by a bound on what the store holds
+	done    chan struct{} // holds what is said once, should the caller have left
+}
+
+// sparedBody bounds the body that a spare accept holds.
+const sparedBody = 4 << 10
+
+// newAccept takes a copy of an event, in what an earlier one left where it fits.
+func (w *writer) newAccept(in event.Received) *accept {
+	a, ok := w.spare.Get().(*accept)
+	if !ok {
+		a = &accept{done: make(chan struct{}, 1)}
+	}
+	body := a.in.Body
+	if body == nil || cap(body) < len(in.Body) {
+		body = make([]byte, 0, len(in.Body)) // never nil: the column is NOT NULL
+	}
+	a.in = in
+	a.in.Body = append(body, in.Body...)
+	return a
+}
+
+// recycle is for an accept that the writer has let go of.
+func (w *writer) recycle(a *accept) {
+	body := a.in.Body[:0]
+	if cap(body) > sparedBody {
+		body = nil
+	}
+	*a = accept{in: event.Received{Body: body}, done: a.done}
+	w.spare.Put(a)
 }
 
 // Accept commits an event and tells what became of it. It decides about
@@ -35,13 +63,14 @@ func (s *Store) Accept(ctx context.Context, in event.Received) (event.Receipt, e
 	if s.writer == nil {
 		return event.Receipt{}, fmt.Errorf("the store is open for reading only: %w", event.ErrUnavailable)
 	}
-	a := &accept{in: in, done: make(chan struct{})}
-	a.in.Body = append(make([]byte, 0, len(in.Body)), in.Body...) // never nil: the column is NOT NULL
+	a := s.writer.newAccept(in)
 	if err := s.writer.enqueue(a, nil); err != nil {
+		s.writer.recycle(a)
 		return event.Receipt{}, err
 	}
 	select {
 	case <-a.done:
+		defer s.writer.recycle(a)
 		return a.outcome()
 	case <-ctx.Done():
 		return event.Receipt{}, ctx.Err()

@@ -23,7 +23,7 @@ func (b batch) answer(err error) {
 		if err != nil {
 			a.err = err
 		}
-		close(a.done)
+		a.done <- struct{}{} // its caller may use it again
 	}
 	for _, j := range b.jobs {
 		if err != nil {

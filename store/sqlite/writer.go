@@ -44,6 +44,7 @@ type writer struct {
 	ended   chan struct{}
 	fault   atomic.Pointer[fault]
 	quota   *quota
+	spare   sync.Pool // of *accept
 
 	// What follows belongs to the writer's goroutine.
 	conn    *sql.Conn // nil after an I/O error, until it is opened again
