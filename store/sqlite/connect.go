@@ -63,11 +63,11 @@ func (c connector) setUp(conn *sqlite3.SQLiteConn) error {
 		{"synchronous", "2"}, // FULL: a commit is on disk when it returns
 		{"temp_store", "2"},  // MEMORY: a scratch container has no /tmp
 		{"foreign_keys", "0"},
-		{"cache_size", "-8192"}, // KB, for each connection
+		{"cache_size", "-4096"}, // KB, for each connection
 	}
 	if c.readOnly {
 		// Most of what is read was just written, and lies in the kernel's cache.
-		pragmas[len(pragmas)-1][1] = "-2048"
+		pragmas[len(pragmas)-1][1] = "-1024"
 	}
 	switch {
 	case c.copies:
