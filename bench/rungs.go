@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"sync"
 	"sync/atomic"
@@ -125,6 +126,7 @@ func authenticated(c *fiber.Ctx) error {
 // serveReceiver is the public listener over some inbox.
 func serveReceiver(ctx context.Context, dir string, open func(*config.Config) (receiver.Inbox, error)) error {
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // as serve does
+	debug.SetGCPercent(60)                        // likewise
 	cfg, err := config.Load(filepath.Join(dir, "config.yaml"), config.Options{})
 	if err != nil {
 		return err
