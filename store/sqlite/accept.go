@@ -40,8 +40,9 @@ func (w *writer) newAccept(in event.Received) *accept {
 	if body == nil || cap(body) < len(in.Body) {
 		body = make([]byte, 0, len(in.Body)) // never nil: the column is NOT NULL
 	}
+	body = append(body, in.Body...)
 	a.in = in
-	a.in.Body = append(body, in.Body...)
+	a.in.Body = body
 	return a
 }
 
