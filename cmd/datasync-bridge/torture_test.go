@@ -103,7 +103,7 @@ func (x *torture) life() {
 	s.config = x.config
 	stop := x.tr.flow(s, 4)
 	if x.chance(1) {
-		x.counts["recoveries of everything"]++
+		x.counts["times that everything recovered"]++
 		x.tr.heal()
 		x.tr.repost(s)
 	}
