@@ -85,7 +85,10 @@ var moods = []func(rng *rand.Rand) standin.Fault{
 	func(rng *rand.Rand) standin.Fault {
 		return standin.Fault{Delay: time.Duration(rng.IntN(3000)) * time.Millisecond}
 	},
-	func(rng *rand.Rand) standin.Fault { // garbage, or half an answer
+	func(rng *rand.Rand) standin.Fault { // half an answer
+		return standin.Fault{Status: http.StatusOK, Body: `{"ok":true,"channel":"C0OPS","ts":"1.1","status":"success"}`, Cut: true, Acted: rng.IntN(2) == 0}
+	},
+	func(rng *rand.Rand) standin.Fault { // garbage
 		return standin.Fault{Status: http.StatusOK, Body: []string{"<html>hello</html>", `{"ok":tr`, ""}[rng.IntN(3)], Acted: rng.IntN(2) == 0}
 	},
 	func(rng *rand.Rand) standin.Fault {

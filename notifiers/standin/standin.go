@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -24,6 +25,8 @@ type Fault struct {
 	Acted bool
 	// Reset cuts the connection instead of answering.
 	Reset bool
+	// Cut ends the connection half-way through the answer of Status.
+	Cut bool
 	// Status is answered, with RetryAfter as its header and Body as its body.
 	Status     int
 	RetryAfter string
@@ -145,8 +148,16 @@ func (d *desk) serve(w http.ResponseWriter, r *http.Request, act func(body []byt
 	for name, value := range said.header {
 		w.Header().Set(name, value)
 	}
+	if fault.Cut {
+		w.Header().Set("Content-Length", strconv.Itoa(len(said.body)+1))
+		said.body = said.body[:len(said.body)/2]
+	}
 	w.WriteHeader(said.status)
 	_, _ = io.WriteString(w, said.body) // a caller that left has its own record
+	if fault.Cut {
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // pause reports whether the caller was still there when the delay was over.

@@ -149,3 +149,23 @@ func TestReadableShowsWhatAPersonSees(t *testing.T) {
 		t.Errorf("blocks: %q", lines)
 	}
 }
+
+func TestACutAnswerEndsHalfWay(t *testing.T) {
+	s := slack(func(int, *http.Request) standin.Fault {
+		return standin.Fault{Status: 200, Body: `{"ok":true}`, Cut: true, Acted: true}
+	})
+	far := httptest.NewServer(s)
+	defer far.Close()
+	resp, err := post(t.Context(), far.Client(), far.URL+"/api/chat.postMessage", args("channel", "C1", "text", "x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // it is cut
+	body, err := io.ReadAll(resp.Body)
+	if !errors.Is(err, io.ErrUnexpectedEOF) || string(body) != `{"ok"` {
+		t.Errorf("read %q, %v, want half of it", body, err)
+	}
+	if n := len(s.Messages("C1")); n != 1 {
+		t.Errorf("%d messages, want 1", n)
+	}
+}
