@@ -57,8 +57,8 @@ func climb(ctx context.Context, o options) error {
 	return l.save(goals)
 }
 
-// planned is how many events a bridge has planned so far, by its own metrics.
-func planned(ctx context.Context, c *child) (total float64, err error) {
+// metric adds up what a bridge says of itself.
+func metric(ctx context.Context, c *child, line *regexp.Regexp) (total float64, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.admin+"/metrics", http.NoBody)
 	if err != nil {
 		return 0, err
@@ -72,7 +72,7 @@ func planned(ctx context.Context, c *child) (total float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, found := range plannedMetric.FindAllSubmatch(text, -1) {
+	for _, found := range line.FindAllSubmatch(text, -1) {
 		n, err := strconv.ParseFloat(string(found[1]), 64)
 		if err != nil {
 			return 0, err
@@ -82,7 +82,33 @@ func planned(ctx context.Context, c *child) (total float64, err error) {
 	return total, nil
 }
 
-var plannedMetric = regexp.MustCompile(`(?m)^bridge_events_planned_total\S* (\S+)$`)
+var (
+	plannedEvents = regexp.MustCompile(`(?m)^bridge_events_planned_total\S* (\S+)$`)
+	pendingEvents = regexp.MustCompile(`(?m)^bridge_events_pending (\S+)$`)
+)
+
+// restTime bounds the wait until a bridge has planned what it accepted.
+const restTime = 5 * time.Minute
+
+// rest waits until a bridge has planned what it accepted: the next measurement
+// would pay for it.
+func rest(ctx context.Context, c *child) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(ctx, restTime)
+	defer cancel()
+	for {
+		left, err := metric(ctx, c, pendingEvents)
+		if err != nil || left == 0 {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%.0f events are not planned after %v", left, restTime)
+		}
+	}
+}
 
 // age measures the store with events in it, in turns with an empty one.
 func (l *lab) age(ctx context.Context, progress func(string)) error {

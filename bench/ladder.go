@@ -154,7 +154,7 @@ func (l *lab) measured(ctx context.Context, r rung, c *child, connections int) (
 	if r.name != serving {
 		return l.measure(ctx, c, with)
 	}
-	before, err := planned(ctx, c)
+	before, err := metric(ctx, c, plannedEvents)
 	if err != nil {
 		return result{}, err
 	}
@@ -162,11 +162,14 @@ func (l *lab) measured(ctx context.Context, r rung, c *child, connections int) (
 	if err != nil {
 		return result{}, err
 	}
-	after, err := planned(ctx, c)
+	after, err := metric(ctx, c, plannedEvents)
+	if err != nil {
+		return result{}, err
+	}
 	if connections == 128 {
 		l.facts.Planned = max(l.facts.Planned, (after-before)/(got.elapsed.Seconds()*11/10)) // the warm-up is a tenth
 	}
-	return got, err
+	return got, rest(ctx, c)
 }
 
 // measure loads a server and reads what it cost.

@@ -42,7 +42,7 @@ func (l *lab) soak(ctx context.Context, pager string, to io.Writer) error {
 		if err != nil {
 			return err
 		}
-		done, err := planned(ctx, c)
+		done, err := metric(ctx, c, plannedEvents)
 		if err != nil {
 			return err
 		}
