@@ -14,6 +14,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -258,7 +259,12 @@ func (s *Store) brisk(ctx context.Context, what string, run func(context.Context
 	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return fmt.Errorf("read %s: %w", what, err)
 	}
-	defer conn.ExecContext(ctx, "ROLLBACK") //nolint:errcheck // nothing was written
+	defer func() {
+		if _, err := conn.ExecContext(ctx, "ROLLBACK"); err != nil {
+			// It must not be read from again: it may still be at this moment.
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+		}
+	}()
 	if err := run(ctx, conn); err != nil {
 		return fmt.Errorf("read %s: %w", what, err)
 	}
